@@ -1,0 +1,94 @@
+"""`dth show`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from transferhub.cli import options
+from transferhub.cli.app import App
+from transferhub.cli.commands.runs import duration
+from transferhub.cli.documents import print_json, show_document
+from transferhub.cli.exits import ExitCode
+from transferhub.cli.grouped import Command
+from transferhub.cli.places import route
+from transferhub.cli.summary import balance_lines, group_lines, next_lines
+from transferhub.cli.text import NOTHING, counted, local_time, status_words, table, visible
+from transferhub.engine.progress import Summary
+from transferhub.model.run import Run, Task
+from transferhub.model.transfer import Action, RunId, Totals, TransferState
+from transferhub.model.units import format_bytes, format_count
+
+EXAMPLES = """
+    dth show last
+    dth show 3f2a --json
+"""
+
+
+@click.pass_obj
+def show(app: App, /, **params: Any) -> ExitCode:
+    with app.session(params) as session:
+        run, task, totals = session.host.show(RunId(params["run"]))
+        if session.json:
+            print_json(show_document(run, task, totals), app.out)
+        else:
+            summary = Summary.of(run.ident, run.state, totals, seconds=0.0)
+            failed = summary.failed + summary.delete_failed
+            groups = session.host.failure_groups(run.ident) if failed else []
+            lines = [
+                *head_lines(run, task),
+                *phase_lines(totals),
+                *balance_lines(summary),
+                *group_lines(groups),
+                *next_lines(run.ident, run.state, failed=failed),
+            ]
+            app.out.lines(lines)
+    return ExitCode.OK
+
+
+def head_lines(run: Run, task: Task) -> list[str]:
+    rows = [
+        ("run", run.ident),
+        ("status", status_words(run.state)),
+        ("task", route(task)),
+        ("started", local_time(run.started_at)),
+        ("ended", f"{local_time(run.ended_at)} ({duration(run)})" if run.ended_at else NOTHING),
+    ]
+    if run.resumed:
+        rows.append(("resumed", counted(run.resumed, "time")))
+    if report := run.summary.get("report"):
+        rows.append(("report", visible(str(report))))
+    if run.error:
+        rows.append(("error", visible(run.error)))
+    return table(rows)
+
+
+def phase_lines(totals: Totals) -> list[str]:
+    """How far each phase of the run is."""
+    done = totals.tally(Action.COPY, TransferState.DONE)
+    copies = totals.scan.new + totals.scan.changed
+    deletes = totals.tally(Action.DELETE, *TransferState)
+    rows = [
+        ("listing", f"{totals.shards_done:,} of {counted(totals.shards, 'key range')} compared"),
+        ("copying", f"{format_count(done.count)} of {counted(copies, 'object')}"),
+        ("moved", format_bytes(totals.moved_bytes)),
+    ]
+    if deletes.count:
+        deleted = totals.tally(Action.DELETE, TransferState.DONE).count
+        rows.append(("deleting", f"{deleted:,} of {counted(deletes.count, 'object')}"))
+    if totals.uploads:
+        rows.append(("uploads", f"{counted(totals.uploads, 'unfinished multipart upload')}"))
+    return ["", *table(rows), ""]
+
+
+command = Command(
+    "show",
+    callback=show,
+    short_help="Show one run: its state, its counts, what to do next.",
+    help="Show one run: its state, its phases, counts that balance, and what to do next.",
+    examples=EXAMPLES,
+    params=options.chain(
+        [options.run_argument()], options.output_options(progress=False, json="the run")
+    ),
+)

@@ -1,0 +1,87 @@
+"""Errors as sentences. The one place that says what `dth` prints when something is wrong."""
+
+from __future__ import annotations
+
+import os
+import re
+import traceback
+
+import click
+
+from transferhub.cli.exits import ExitCode, exit_of_error
+from transferhub.cli.streams import Stream
+from transferhub.cli.text import visible
+from transferhub.errors import InputError, TransferHubError
+
+_SECRET_NAMES = re.compile(r"SECRET|TOKEN|PASSWORD", re.IGNORECASE)
+_FIELD = re.compile(r"(?<![\w-])[a-z]+(?:_[a-z0-9]+)+(?![\w-])|(?<=\bneeds )[a-z]+\b")
+
+
+def report_error(error: TransferHubError, command: click.Command | None, err: Stream) -> ExitCode:
+    """Prints the error, each of its faults on a line of its own."""
+    faults = getattr(error, "faults", None) or [error]
+    for fault in faults:
+        err.line(f"dth: {shown(sentence_of(fault, command))}")
+    return exit_of_error(error)
+
+
+def report_usage(error: click.ClickException, err: Stream) -> ExitCode:
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    err.line(f"dth: {_usage_sentence(error)}")
+    if context is not None:
+        err.line(f"Try `{context.command_path} --help`.")
+    return ExitCode.USAGE
+
+
+def report_unexpected(error: Exception, err: Stream, *, debug: bool) -> ExitCode:
+    if debug:
+        err.write(masked("".join(traceback.format_exception(error))))
+    told = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(":")
+    advice = "" if debug else "; run it again with --debug to see where"
+    err.line(
+        f"dth: Something unexpected happened, which is a fault of dth ({masked(told)}){advice}."
+    )
+    return ExitCode.FAILED
+
+
+def sentence_of(error: TransferHubError, command: click.Command | None) -> str:
+    """The error's sentence, with the names that the user typed in place of field names."""
+    if not isinstance(error, InputError) or command is None:
+        return error.message
+    sentence = error.message.removeprefix(f"{error.field}: ")
+    sentence = _FIELD.sub(lambda found: _typed_name(found[0], command), sentence)
+    return f"{_typed_name(error.field, command)}: {sentence}"
+
+
+def shown(sentence: str) -> str:
+    """One line without secrets and without what would move the cursor."""
+    return visible(masked(sentence))
+
+
+def masked(text: str) -> str:
+    """The text without secrets that the environment holds."""
+    for name, value in os.environ.items():
+        if _SECRET_NAMES.search(name) and len(value) >= 8:  # noqa: PLR2004 - shorter ones are words
+            text = text.replace(value, "***")
+    return text
+
+
+def _typed_name(field: str, command: click.Command) -> str:
+    """`max_size` as `--max-size`, `run` as `RUN`; what the command has not stays as it is."""
+    for param in command.params:
+        if param.name == field:
+            return max(param.opts, key=len) if isinstance(param, click.Option) else field.upper()
+    return field
+
+
+def _usage_sentence(error: click.ClickException) -> str:
+    message = error.format_message()
+    if isinstance(error, click.MissingParameter) and isinstance(error.param, click.Argument):
+        return f"{error.param.make_metavar(_context(error))} is missing."
+    if isinstance(error, click.BadParameter) and isinstance(error.param, click.Option):
+        return f"{max(error.param.opts, key=len)}: {error.message}"
+    return message
+
+
+def _context(error: click.UsageError) -> click.Context:
+    return error.ctx or click.Context(click.Command("dth"))

@@ -1,0 +1,109 @@
+"""Commands whose help is in sections and ends with examples."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+import click
+
+SETTINGS: Mapping[str, Any] = {
+    "help_option_names": ["-h", "--help"],
+    "max_content_width": 100,
+}
+
+OTHER = "Options"
+
+SECTIONS = (
+    "Source",
+    "Destination",
+    "Scope",
+    "Compare",
+    "Writing",
+    "Deleting",
+    "Speed",
+    "Output",
+    OTHER,
+)
+"""In the order in which help shows them."""
+
+
+class Option(click.Option):
+    """An option that belongs to a section of the help."""
+
+    def __init__(self, *args: Any, section: str = OTHER, **attrs: Any) -> None:
+        super().__init__(*args, **attrs)
+        self.section = section
+
+
+class Choice(click.Choice[str]):
+    """A choice that suggests the nearest value for a typing error."""
+
+    def get_invalid_choice_message(self, value: object, ctx: click.Context | None) -> str:
+        allowed = [str(choice) for choice in self.choices]
+        near = get_close_matches(str(value), allowed, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"choose {_either(allowed)}"
+        return f"{value!r} is not one of its values; {hint}"
+
+
+class Count(click.ParamType[int]):
+    """A whole number from 1 on."""
+
+    name = "count"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        text = str(value).replace("_", "").replace(",", "")
+        if not text.isdecimal() or not int(text):
+            self.fail(f"{value!r} is not a whole number from 1 on", param, ctx)
+        return int(text)
+
+
+class Command(click.Command):
+    """A command with sections of options and, after them, examples."""
+
+    def __init__(self, *args: Any, examples: str = "", **attrs: Any) -> None:
+        attrs.setdefault("context_settings", dict(SETTINGS))
+        super().__init__(*args, **attrs)
+        self.examples = inspect.cleandoc(examples)
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's signature
+        ctx.obj.begin(self, ctx.params)
+        return super().invoke(ctx)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for section, options in self.sections(ctx):
+            rows = [record for option in options if (record := option.get_help_record(ctx))]
+            if rows:
+                with formatter.section(section):
+                    formatter.write_dl(rows, col_max=38)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        write_verbatim(formatter, "Examples", self.examples)
+
+    def sections(self, ctx: click.Context) -> Iterator[tuple[str, Sequence[click.Option]]]:
+        """The sections that have options, in order."""
+        options = [param for param in self.get_params(ctx) if isinstance(param, click.Option)]
+        for section in SECTIONS:
+            members = [option for option in options if section_of(option) == section]
+            if members:
+                yield section, members
+
+
+def section_of(option: click.Option) -> str:
+    return option.section if isinstance(option, Option) else OTHER
+
+
+def write_verbatim(formatter: click.HelpFormatter, heading: str, text: str) -> None:
+    """Writes a section whose lines stay as they are."""
+    if text:
+        with formatter.section(heading):
+            for line in text.splitlines():
+                formatter.write(f"{'':>{formatter.current_indent}}{line}".rstrip() + "\n")
+
+
+def _either(names: Sequence[str]) -> str:
+    return f"one of {', '.join(names)}" if len(names) > 1 else names[0]

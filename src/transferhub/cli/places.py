@@ -1,0 +1,24 @@
+"""Where a task moves objects from and to, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from transferhub.cli.text import visible
+from transferhub.model.run import Task
+
+
+def route(task: Task) -> str:
+    """`s3://a/x/ → s3://b/`; the task's name where its spec has no such places."""
+    source, destination = task.spec.get("source"), task.spec.get("destination")
+    if not isinstance(source, Mapping) or not isinstance(destination, Mapping):
+        return visible(task.name)
+    below = task.spec.get("destination_prefix", "")
+    return f"{_url(source)} → {_url(destination)}{visible(str(below))}"
+
+
+def _url(place: Mapping[str, object]) -> str:
+    scheme = place.get("scheme", "s3")
+    if scheme == "file":
+        return visible(f"file://{place.get('path', '/')}")
+    return visible(f"{scheme}://{place.get('bucket', '')}/{place.get('prefix', '')}")

@@ -1,0 +1,119 @@
+"""The end of a run, told to a person."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from transferhub.cli.text import counted, status_words, table, visible
+from transferhub.engine.progress import Summary
+from transferhub.model.run import RunState
+from transferhub.model.transfer import FailureGroup, RunId
+from transferhub.model.units import format_bytes, format_count, format_seconds
+
+_LONGEST_MESSAGE = 300
+
+
+def summary_lines(summary: Summary, groups: Sequence[FailureGroup]) -> list[str]:
+    return [
+        _headline(summary),
+        "",
+        *balance_lines(summary),
+        *_report_line(summary),
+        *_sentences("Note: ", summary.notes),
+        *_sentences("Fault: ", summary.faults),
+        *group_lines(groups),
+        *next_lines(summary.run, summary.status, failed=summary.failed + summary.delete_failed),
+    ]
+
+
+def balance_lines(summary: Summary) -> list[str]:
+    """The two equations of a run, and what became of the destination."""
+    scan = summary.scan
+    rows = [
+        ("source", format_count(scan.scanned_source), f"= {_scan_parts(summary)}"),
+        ("to copy", format_count(scan.new + scan.changed), f"= {_copy_parts(summary)}"),
+        ("destination", format_count(scan.scanned_destination), _destination_parts(summary)),
+    ]
+    return [f"  {line}" for line in table(rows, right=(1,))]
+
+
+def group_lines(groups: Sequence[FailureGroup]) -> list[str]:
+    """What failed, by error code, each with one example."""
+    if not groups:
+        return []
+    lines = ["", "Failures:"]
+    for group in groups:
+        lines.append(
+            f"  {group.code}: {counted(group.count, 'object')}, {format_bytes(group.size)}"
+        )
+        lines.append(f"    such as {visible(group.example_key)}")
+        lines.append(f"    {_short(group.example_message)}")
+    return lines
+
+
+def next_lines(run: RunId, status: RunState, *, failed: int) -> list[str]:
+    """What the user can do now."""
+    steps: list[tuple[str, str]] = []
+    if failed:
+        steps.append((f"dth failures {run}", "shows each of them, with every attempt"))
+        steps.append((f"dth redrive {run}", "tries them again"))
+    match status:
+        case RunState.CANCELLED | RunState.RUNNING:
+            steps.append((f"dth resume {run}", "goes on; so does the same command again"))
+        case RunState.FAILED:
+            steps.append((f"dth resume {run}", "goes on, once the cause is mended"))
+    if not steps:
+        return []
+    return ["", "Next:", *(f"  {line}" for line in table(steps))]
+
+
+def _headline(summary: Summary) -> str:
+    moved = f"{counted(summary.done, 'object')} copied, {format_bytes(summary.bytes)}"
+    if summary.deleted:
+        moved += f", {format_count(summary.deleted)} deleted"
+    pace = f" ({format_bytes(summary.bytes / summary.seconds)}/s)" if _has_pace(summary) else ""
+    words = (
+        "was interrupted" if summary.status is RunState.CANCELLED else status_words(summary.status)
+    )
+    return f"Run {summary.run} {words}: {moved} in {format_seconds(summary.seconds)}{pace}."
+
+
+def _has_pace(summary: Summary) -> bool:
+    return summary.seconds > 0 and summary.bytes > 0
+
+
+def _scan_parts(summary: Summary) -> str:
+    scan = summary.scan
+    return (
+        f"{format_count(scan.same)} same + {format_count(scan.new)} new"
+        f" + {format_count(scan.changed)} changed + {format_count(scan.filtered)} filtered"
+        f" + {format_count(scan.archived)} archived"
+    )
+
+
+def _copy_parts(summary: Summary) -> str:
+    text = (
+        f"{format_count(summary.done)} done + {format_count(summary.failed)} failed"
+        f" + {format_count(summary.vanished)} vanished + {format_count(summary.skipped)} skipped"
+    )
+    return f"{text} + {format_count(summary.waiting)} waiting" if summary.waiting else text
+
+
+def _destination_parts(summary: Summary) -> str:
+    text = f"  {format_count(summary.scan.extra)} extra, {format_count(summary.deleted)} deleted"
+    if summary.delete_failed:
+        text += f", {format_count(summary.delete_failed)} could not be deleted"
+    return text
+
+
+def _report_line(summary: Summary) -> list[str]:
+    return [f"  report: {visible(summary.report)}"] if summary.report else []
+
+
+def _sentences(start: str, sentences: Sequence[str]) -> list[str]:
+    return [f"{start}{visible(sentence)}" for sentence in sentences]
+
+
+def _short(message: str) -> str:
+    text = visible(" ".join(message.split()))
+    return text if len(text) <= _LONGEST_MESSAGE else f"{text[:_LONGEST_MESSAGE]}…"

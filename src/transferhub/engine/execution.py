@@ -1,0 +1,297 @@
+"""One run from its first check to its report."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from transferhub.engine.groups import first_error
+from transferhub.engine.progress import Observer, Phase, Progress, Summary
+from transferhub.engine.replication import Replication
+from transferhub.engine.report import balance, write_report, write_summary
+from transferhub.errors import GuardError, StoreError
+from transferhub.model.run import RunState
+from transferhub.model.transfer import Action, RunId, Totals, TransferState, WorkerId
+from transferhub.state.base import Ledger
+
+_LOOK_SECONDS = 0.25
+_QUICK_LOOK_SECONDS = 0.02
+_RATE_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteGuard:
+    """How many EXTRA keys may be deleted before a person has to look.
+
+    Attributes:
+        delete: false where nothing is deleted at all.
+        most: objects; None for any number.
+        most_percent: of the destination's objects.
+    """
+
+    delete: bool = False
+    most: int | None = None
+    most_percent: float = 10.0
+
+    def check(self, totals: Totals, destination: str) -> None:
+        """Raises GuardError where `totals` holds too many."""
+        extra = totals.tally(Action.DELETE, TransferState.HELD).count
+        seen = totals.scan.scanned_destination
+        percent = 100.0 * extra / seen if seen else 0.0
+        says = f"{extra} of {seen} objects ({percent:.1f} %) would be deleted from {destination}"
+        if self.most is not None and extra > self.most:
+            raise GuardError(
+                f"{says}, more than --max-delete {self.most} allows; nothing was deleted. Look at the"
+                " report's EXTRA keys, and raise the limit if they may go",
+                code="max_delete",
+            )
+        if percent > self.most_percent:
+            raise GuardError(
+                f"{says}, more than --max-delete-percent {self.most_percent:g} allows; nothing was"
+                " deleted. Look at the report's EXTRA keys, and raise the limit if they may go",
+                code="max_delete_percent",
+            )
+
+
+class Crew(Protocol):
+    """The workers of a run, wherever they are."""
+
+    @property
+    def size(self) -> int: ...
+
+    async def work(self, stop: asyncio.Event) -> None:
+        """Works until `stop` is set and everything under way has ended or was given back.
+
+        Raises:
+            TransferHubError: what stopped a worker, and would stop every other one.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What an execution is given.
+
+    Attributes:
+        former_workers: of an earlier start of this run; they are dead.
+        destination: for messages.
+        folder: the run's own, for its report and its spool.
+    """
+
+    run: RunId
+    ledger: Ledger
+    replication: Replication
+    crew: Crew
+    guard: DeleteGuard
+    destination: str
+    folder: Path
+    former_workers: Sequence[WorkerId] = ()
+    scan: bool = True
+
+
+class Execution:
+    """Runs a job. `stop` set: ends early, gives work back, and leaves all that a resume needs."""
+
+    def __init__(
+        self, job: Job, *, talk: Callable[[str], None], observer: Observer | None = None
+    ) -> None:
+        self._job = job
+        self._talk = talk
+        self._notes: list[str] = []
+        self._meter = _Meter(job, observer)
+
+    async def run(self, stop: asyncio.Event) -> Summary:
+        """Returns the end of the run, whatever it is but an error.
+
+        Raises:
+            TransferHubError: the run failed; its work is kept for a resume.
+        """
+        started = time.monotonic()
+        job = self._job
+        try:
+            job.folder.mkdir(parents=True, exist_ok=True)
+            await job.replication.check()
+            await self._recover()
+            await self._work(stop)
+            await self._abort_uploads()
+            totals = await job.ledger.totals(job.run)
+            if stop.is_set():
+                return self._summary(RunState.CANCELLED, totals, started)
+            return await self._report(totals, started)
+        finally:
+            self._meter.close()
+
+    def note(self, sentence: str) -> None:
+        """Something that the user should know at the end, too."""
+        self._notes.append(sentence)
+        self._talk(sentence)
+
+    async def _recover(self) -> None:
+        """Takes back what dead workers held."""
+        job = self._job
+        back = await job.ledger.reclaim(job.run, job.former_workers)
+        totals = await job.ledger.totals(job.run)
+        if totals.shards:
+            done = totals.tally(Action.COPY, TransferState.DONE).count
+            self._talk(
+                f"resuming run {job.run}: {totals.shards_done} of {totals.shards} key ranges are"
+                f" compared, {done} objects are copied, {totals.open} wait, of which {back} were"
+                " under way when it stopped"
+            )
+        await self._abort_uploads()
+
+    async def _abort_uploads(self) -> None:
+        """Aborts the uploads that nothing needs any more."""
+        job = self._job
+        for record in await job.ledger.uploads(job.run):
+            if not record.abandoned:
+                continue
+            try:
+                await job.replication.abort(record.upload)
+            except StoreError as error:
+                self.note(
+                    f"an upload of {record.upload.key!r} could not be aborted and will be tried again"
+                    f" at the next start: {error.message}"
+                )
+            else:
+                await job.ledger.forget_upload(job.run, record)
+
+    async def _work(self, stop: asyncio.Event) -> None:
+        """Lists and copies side by side, then deletes."""
+        end = asyncio.Event()
+        try:
+            async with asyncio.TaskGroup() as group:
+                crew = group.create_task(self._job.crew.work(end))
+                meter = group.create_task(self._meter.run())
+                await _unless(stop, self._find_and_settle())
+                end.set()
+                await crew
+                meter.cancel()
+        except BaseExceptionGroup as errors:
+            raise first_error(errors) from None
+
+    async def _find_and_settle(self) -> None:
+        job = self._job
+        if job.scan:
+            spool = job.folder / "spool"
+            spool.mkdir(exist_ok=True)
+            await job.replication.find(job.run, job.ledger, spool, self.note)
+        self._meter.listing = False
+        await self._settled()
+        if job.guard.delete and job.scan:
+            self._meter.phase = Phase.DELETING
+            job.guard.check(await job.ledger.totals(job.run), job.destination)
+            await job.ledger.release_held(job.run)
+            await self._settled()
+
+    async def _settled(self) -> None:
+        """Returns when no transfer is open."""
+        while (await self._job.ledger.totals(self._job.run)).open:
+            await asyncio.sleep(_QUICK_LOOK_SECONDS)
+
+    async def _report(self, totals: Totals, started: float) -> Summary:
+        job = self._job
+        self._meter.phase = Phase.REPORTING
+        path = job.folder / "report.csv.gz"
+        await write_report(path, job.ledger.transfers(job.run))
+        summary = replace(
+            self._summary(_end_state(totals), totals, started),
+            report=str(path),
+            faults=tuple(balance(totals)),
+        )
+        if summary.faults:
+            summary = replace(
+                summary,
+                status=RunState.FAILED,
+                error_code="unbalanced",
+                error=f"the run does not balance: {'; '.join(summary.faults)}",
+            )
+        write_summary(job.folder / "summary.json", summary)
+        return summary
+
+    def _summary(self, status: RunState, totals: Totals, started: float) -> Summary:
+        summary = Summary.of(self._job.run, status, totals, seconds=time.monotonic() - started)
+        return replace(summary, notes=tuple(self._notes))
+
+
+class _Meter:
+    """Tells the observer how the run goes."""
+
+    def __init__(self, job: Job, observer: Observer | None) -> None:
+        self.phase = Phase.COPYING
+        self.listing = job.scan
+        self._job = job
+        self._observer = observer
+        self._started = time.monotonic()
+        self._samples: deque[tuple[float, int, int]] = deque()
+
+    async def run(self) -> None:
+        while self._observer is not None:
+            self._observer(self._progress(await self._job.ledger.totals(self._job.run)))
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    def close(self) -> None:
+        """No more progress."""
+        self._observer = None
+
+    def _progress(self, totals: Totals) -> Progress:
+        now = time.monotonic()
+        ended = totals.tally(Action.COPY, TransferState.DONE)
+        self._samples.append((now, ended.size, ended.count))
+        while now - self._samples[0][0] > _RATE_SECONDS:
+            self._samples.popleft()
+        then, size, count = self._samples[0]
+        seconds = max(now - then, _LOOK_SECONDS)
+        size_rate, count_rate = (ended.size - size) / seconds, (ended.count - count) / seconds
+        return Progress(
+            run=self._job.run,
+            phase=self.phase,
+            listing=self.listing,
+            totals=totals,
+            seconds=now - self._started,
+            bytes_per_second=size_rate,
+            objects_per_second=count_rate,
+            seconds_left=None if self.listing else _seconds_left(totals, size_rate, count_rate),
+            workers=self._job.crew.size,
+        )
+
+
+def _seconds_left(totals: Totals, size_rate: float, count_rate: float) -> float | None:
+    """By objects or by bytes, whichever takes longer."""
+    left = totals.tally(
+        Action.COPY, TransferState.WAITING, TransferState.LEASED, TransferState.IN_PARTS
+    )
+    if not left.count:
+        return 0.0
+    guesses = [
+        remaining / rate
+        for remaining, rate in ((left.size, size_rate), (left.count, count_rate))
+        if rate > 0
+    ]
+    return max(guesses, default=None)
+
+
+def _end_state(totals: Totals) -> RunState:
+    failed = totals.tally(Action.COPY, TransferState.FAILED).count
+    failed += totals.tally(Action.DELETE, TransferState.FAILED).count
+    return RunState.COMPLETED_WITH_FAILURES if failed else RunState.SUCCEEDED
+
+
+async def _unless(stop: asyncio.Event, step: Awaitable[None]) -> None:
+    """Carries out `step`, and cancels it when `stop` is set."""
+    task = asyncio.ensure_future(step)
+    stopped = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait((task, stopped), return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            task.result()
+    finally:
+        for each in (task, stopped):
+            each.cancel()
+        with suppress(asyncio.CancelledError):
+            await asyncio.gather(task, stopped, return_exceptions=True)

@@ -1,0 +1,350 @@
+"""The finder: lists both sides range by range, compares them and records the difference."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Protocol
+
+from transferhub.engine.compare import Comparison
+from transferhub.engine.disk_sort import DiskSort, SortedListing
+from transferhub.engine.groups import first_error, gather_bounded
+from transferhub.engine.listing import (
+    Listing,
+    OrderError,
+    Side,
+    StoreListing,
+    first_key,
+)
+from transferhub.engine.merge import Pair, Selection, Verdict, decide
+from transferhub.engine.ranges import Alphabet
+from transferhub.engine.shards import Edge, RangeShard
+from transferhub.errors import StoreError
+from transferhub.model.objects import ObjectEntry
+from transferhub.model.transfer import Difference, RunId, ScanCounts, Shard, Transfer
+
+_SAVE_SECONDS = 1.0
+"""A range without differences saves its cursor this often."""
+
+_SAVE_TRANSFERS = 500
+_SORTED_SCOPES = 4
+_LOOKS = 3
+"""How often ranges that do not fit together are looked at again: keys come and go meanwhile."""
+
+
+class ScanRecord(Protocol):
+    """The part of the ledger that a finder writes."""
+
+    async def record(
+        self, run: RunId, transfers: Sequence[Transfer], shards: Sequence[Shard] = ()
+    ) -> int: ...
+
+    async def shards(self, run: RunId) -> Sequence[Shard]: ...
+
+    async def reset(self, run: RunId) -> None: ...
+
+
+EntryPages = Callable[[], AsyncIterator[list[ObjectEntry]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scan:
+    """What to compare, and how.
+
+    Attributes:
+        prefixes: relative, none of which starts with another; [""] is everything.
+        spool: a folder for sorting on disk.
+        inventory: the source's entries, in any order, instead of its own listing.
+        sorted_sides: names of sides ("source", "destination") known to list out of byte order.
+    """
+
+    source: Side
+    destination: Side
+    prefixes: Sequence[str]
+    comparison: Comparison
+    selection: Selection
+    spool: Path
+    listers: int
+    inventory: EntryPages | None = None
+    sorted_sides: frozenset[str] = frozenset()
+
+    @property
+    def unordered(self) -> frozenset[str]:
+        known = set(self.sorted_sides)
+        if self.inventory is not None or not self.source.store.capabilities.ordered:
+            known.add("source")
+        if not self.destination.store.capabilities.ordered:
+            known.add("destination")
+        return frozenset(known)
+
+
+@dataclass(slots=True)
+class _Queue:
+    """Ranges that wait for a lister. `idle` listers wait for a range, `promised` ranges are about to be
+    queued for them; `active` ranges are not done."""
+
+    waiting: asyncio.Queue[RangeShard | None] = field(default_factory=asyncio.Queue)
+    idle: int = 0
+    promised: int = 0
+    active: dict[str, RangeShard] = field(default_factory=dict)
+
+
+class Finder:
+    """Compares the two sides of a scan once. `find` may be called again after a crash: it goes on."""
+
+    def __init__(
+        self, run: RunId, ledger: ScanRecord, scan: Scan, *, talk: Callable[[str], None]
+    ) -> None:
+        self._run = run
+        self._ledger = ledger
+        self._scan = scan
+        self._talk = talk
+        self._alphabet = Alphabet()
+        self._saving = asyncio.Lock()
+        self._save_error: BaseException | None = None
+        self._names = 0
+        self._unordered = scan.unordered
+        self._fallbacks = scan.comparison.fallbacks
+        self._queue = _Queue()
+
+    async def find(self) -> None:
+        """Returns when every range is compared and recorded.
+
+        Raises:
+            StoreError, StateError
+        """
+        shards = await self._begin()
+        while True:
+            try:
+                await self._walk_all(shards)
+                await self._stitch(shards)
+            except OrderError as disorder:
+                shards = await self._restart(disorder)
+            else:
+                return
+
+    async def _begin(self) -> list[RangeShard]:
+        known = [RangeShard.from_record(record) for record in await self._ledger.shards(self._run)]
+        if known:
+            self._names = 1 + max(int(shard.ident) for shard in known)
+            self._unordered = self._unordered.union(*(shard.unordered for shard in known))
+            return known
+        shards = [
+            RangeShard(ident=self._name(), scope=index, prefix=prefix, unordered=self._unordered)
+            for index, prefix in enumerate(self._scan.prefixes)
+        ]
+        await self._save(shards)
+        return shards
+
+    async def _restart(self, disorder: OrderError) -> list[RangeShard]:
+        side = "source" if disorder.store is self._scan.source.store else "destination"
+        self._unordered |= {side}
+        self._talk(f"the {side} does not list in byte order ({disorder}); sorting it on disk")
+        await self._ledger.reset(self._run)
+        return await self._begin()
+
+    def _name(self) -> str:
+        self._names += 1
+        return str(self._names - 1)
+
+    # Walking ranges
+
+    async def _walk_all(self, shards: list[RangeShard]) -> None:
+        queue = self._queue = _Queue()
+        todo = [shard for shard in shards if not shard.done]
+        if not todo:
+            return
+        for shard in todo:
+            queue.waiting.put_nowait(shard)
+            queue.active[shard.ident] = shard
+        listers = _SORTED_SCOPES if self._unordered else self._scan.listers
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(listers):
+                    group.create_task(self._lister(shards, listers))
+        except BaseExceptionGroup as group:
+            raise first_error(group) from None
+
+    async def _lister(self, shards: list[RangeShard], listers: int) -> None:
+        queue = self._queue
+        while True:
+            queue.idle += 1
+            shard = await queue.waiting.get()
+            queue.idle -= 1
+            if shard is None:
+                return
+            await self._walk(shard, shards)
+            del queue.active[shard.ident]
+            if not queue.active:
+                for _ in range(listers):
+                    queue.waiting.put_nowait(None)
+
+    async def _walk(self, shard: RangeShard, shards: list[RangeShard]) -> None:
+        async with AsyncExitStack() as stack:
+            source = await stack.enter_async_context(
+                aclosing(await self._open("source", self._scan.source, shard, stack))
+            )
+            destination = await stack.enter_async_context(
+                aclosing(await self._open("destination", self._scan.destination, shard, stack))
+            )
+            shard.listings = (source, destination)
+            while not shard.done:
+                await asyncio.gather(source.fill(), destination.fill())
+                await self._advance(shard, source, destination)
+                await self._split_for_idle(shards)
+            shard.listings = ()
+
+    async def _advance(self, shard: RangeShard, source: Listing, destination: Listing) -> None:
+        self._alphabet.learn(_sample(source.keys, shard.prefix))
+        self._alphabet.learn(_sample(destination.keys, shard.prefix))
+        horizon = min(
+            (side.keys[-1] for side in (source, destination) if not side.ended), default=None
+        )
+        ours, theirs = source.take(horizon), destination.take(horizon)
+        verdict = decide(
+            ours,
+            theirs,
+            base=self._scan.source.base,
+            compare=self._scan.comparison.by_entry,
+            selection=self._scan.selection,
+            confirm=self._scan.comparison.needs_checksums,
+        )
+        await self._confirm(verdict)
+        shard.pages += 1
+        shard.pending += verdict.transfers
+        shard.counts += self._with_fallbacks(verdict.counts)
+        shard.position = horizon if horizon is not None else (shard.until or shard.position)
+        _note_edge(shard.source, source, ours[0])
+        _note_edge(shard.destination, destination, theirs[0])
+        shard.done = horizon is None
+        shard.estimate(self._alphabet)
+        due = time.monotonic() - shard.saved_at > _SAVE_SECONDS
+        if shard.done or due or len(shard.pending) >= _SAVE_TRANSFERS:
+            await self._save([shard])
+
+    def _with_fallbacks(self, counts: ScanCounts) -> ScanCounts:
+        now = self._scan.comparison.fallbacks
+        gained, self._fallbacks = now - self._fallbacks, now
+        return replace(counts, fallbacks=gained) if gained else counts
+
+    async def _confirm(self, verdict: Verdict) -> None:
+        """Decides pairs that only the objects themselves can tell apart."""
+
+        async def look(pair: Pair) -> Difference:
+            try:
+                return await self._scan.comparison.by_checksum(*pair)
+            except StoreError:
+                return Difference.CHANGED  # the copy will meet the cause and say it
+
+        for pair, difference in await gather_bounded(look, verdict.unsure, self._scan.listers):
+            if difference is Difference.SAME:
+                verdict.same += 1
+            else:
+                verdict.differs(pair[0], Difference.CHANGED)
+
+    async def _open(
+        self, name: str, side: Side, shard: RangeShard, stack: AsyncExitStack
+    ) -> Listing:
+        if name not in self._unordered:
+            return StoreListing(side, shard.prefix, shard.position, shard.until)
+        sort = stack.enter_context(DiskSort(self._scan.spool))
+        await sort.fill(self._entries(name, side, shard.prefix))
+        return SortedListing(sort.entries(), side.base, shard.position, shard.until)
+
+    async def _entries(
+        self, name: str, side: Side, prefix: str
+    ) -> AsyncIterator[list[ObjectEntry]]:
+        start = side.base + prefix
+        if name == "source" and self._scan.inventory is not None:
+            async for page in self._scan.inventory():
+                yield [entry for entry in page if entry.key.startswith(start)]
+            return
+        token = ""
+        while True:
+            listed = await side.page(prefix, "", token)
+            yield listed.entries
+            if not listed.next_token:
+                return
+            token = listed.next_token
+
+    # Splitting
+
+    async def _split_for_idle(self, shards: list[RangeShard]) -> None:
+        queue = self._queue
+        while not self._unordered and queue.idle > queue.waiting.qsize() + queue.promised:
+            victim = max(queue.active.values(), key=lambda shard: shard.pages_left)
+            idle = queue.idle - queue.waiting.qsize() - queue.promised
+            middle = victim.split_at(self._alphabet, idle)
+            if middle is None:
+                return
+            right = victim.split(middle, self._name())
+            victim.estimate(self._alphabet)
+            shards.append(right)
+            queue.active[right.ident] = right
+            queue.promised += 1
+            await self._save([victim, right])  # before `right` is walked, or both would cover it
+            queue.promised -= 1
+            queue.waiting.put_nowait(right)
+
+    async def _save(self, shards: list[RangeShard]) -> None:
+        """Records what is pending together with the cursors that produced it.
+
+        After one that failed none may follow: it would save cursors beyond transfers that were lost.
+        """
+        async with self._saving:
+            if self._save_error is not None:
+                raise self._save_error
+            records = [shard.to_record() for shard in shards]
+            transfers: list[Transfer] = []
+            for shard in shards:
+                transfers += shard.pending
+                shard.pending = []
+                shard.saved_at = time.monotonic()
+            try:
+                await self._ledger.record(self._run, transfers, records)
+            except BaseException as error:
+                self._save_error = error
+                raise
+
+    # Proving that ranges touch
+
+    async def _stitch(self, shards: list[RangeShard]) -> None:
+        """Holds each range's end against the start of the next: a store that answers in its own order
+        could otherwise lose keys between two ranges that are both in order."""
+        for left, right in pairwise(sorted(shards, key=lambda shard: (shard.scope, shard.after))):
+            if left.scope != right.scope:
+                continue
+            await self._stitch_side(self._scan.source, left, left.source, right.source)
+            await self._stitch_side(
+                self._scan.destination, left, left.destination, right.destination
+            )
+
+    async def _stitch_side(self, side: Side, left: RangeShard, end: Edge, start: Edge) -> None:
+        if end.beyond == start.first:
+            return
+        border = left.until or ""
+        seen, found = end.beyond or "", start.first or ""
+        for _ in range(_LOOKS):
+            seen = await first_key(side, left.prefix, end.last or left.after, border)
+            found = await first_key(side, left.prefix, border, border)
+            if seen == found:
+                return
+        raise OrderError(side.store, seen, found)
+
+
+def _note_edge(edge: Edge, listing: Listing, taken: Sequence[str]) -> None:
+    if edge.first is None:
+        edge.first = listing.first
+    if taken:
+        edge.last = taken[-1]
+    edge.beyond = listing.beyond
+
+
+def _sample(keys: Sequence[str], prefix: str) -> list[str]:
+    start = len(prefix)
+    return [key[start:] for key in (*keys[:: max(1, len(keys) // 8)], *keys[-1:])]

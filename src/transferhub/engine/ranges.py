@@ -1,0 +1,123 @@
+"""Intervals of keys and where to split them."""
+
+from __future__ import annotations
+
+import os.path
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterable, Sequence
+
+_DIGITS = 16
+"""Characters of a key that take part in a split, after what both ends have in common."""
+
+
+class Alphabet:
+    """The characters that keys were seen to hold, to place splits where keys are.
+
+    It decides the balance of a split only; a key with characters that were never seen lands in the
+    right half all the same.
+    """
+
+    def __init__(self) -> None:
+        self.letters: list[str] = []
+        self._seen: set[str] = set()
+
+    def learn(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            for letter in set(key) - self._seen:
+                self._seen.add(letter)
+                insort(self.letters, letter)
+
+    def following(self, letter: str) -> str:
+        """The next letter that was seen, or the next one there is."""
+        place = bisect_right(self.letters, letter)
+        if place < len(self.letters):
+            return self.letters[place]
+        return _successor(letter)
+
+
+def _successor(letter: str) -> str:
+    code = ord(letter) + 1
+    if 0xD800 <= code <= 0xDFFF:  # surrogates are no characters of UTF-8
+        code = 0xE000
+    return chr(min(code, 0x10FFFF))
+
+
+def merge_prefixes(prefixes: Iterable[str]) -> list[str]:
+    """The shortest list of prefixes that covers the same keys, in order."""
+    merged: list[str] = []
+    for prefix in sorted(prefixes):
+        if not merged or not prefix.startswith(merged[-1]):
+            merged.append(prefix)
+    return merged
+
+
+def width(after: str, until: str | None, low: str, high: str, alphabet: Alphabet) -> float:
+    """How much of the interval from `low` to `high` lies between `after` and `until`, by the places of
+    their letters: a rough measure, 0.0 where it cannot be told."""
+    common = _common(after, until, low, high)
+    whole = _number(until, common, alphabet) - _number(after, common, alphabet)
+    part = _number(high, common, alphabet) - _number(low, common, alphabet)
+    return part / whole if whole > 0 else 0.0
+
+
+def midpoint(after: str, until: str | None, prefix: str, alphabet: Alphabet) -> str | None:
+    """A string strictly between `after` and `until` (None: no upper end) of keys that start with
+    `prefix`, near the middle by the alphabet; None where there is no room."""
+    low = max(after, prefix)
+    common = _common(low, until) if until is not None else prefix
+    if not low.startswith(common):
+        return None
+    first, last = _number(low, common, alphabet), _number(until, common, alphabet)
+    middle = common + _text((first + last) // 2, alphabet)
+    if low < middle and (until is None or middle < until):
+        return middle
+    return None
+
+
+def carries(low: str, until: str | None, depth: int, alphabet: Alphabet) -> list[str]:
+    """Keys between `low` and `until` at which a letter of `low` steps up, the widest step first.
+
+    Of "a/0049": "b", "a0", "a/1", "a/01", "a/005". They cut what follows `low` into ranges of which
+    each is about one letter wider than the next, wherever in there the keys are.
+
+    Args:
+        depth: letters of `low` that are looked at.
+    """
+    start = len(_common(low, until)) if until is not None else 0
+    found = []
+    for place in range(start, min(depth, len(low))):
+        step = low[:place] + alphabet.following(low[place])
+        if low < step and (until is None or step < until):
+            found.append(step)
+    return found
+
+
+def _common(*keys: str | None) -> str:
+    known: Sequence[str] = [key for key in keys if key is not None]
+    return os.path.commonprefix(known) if len(known) == len(keys) else ""
+
+
+def _number(key: str | None, common: str, alphabet: Alphabet) -> int:
+    """The key after `common` as a number with one digit a letter; None is the end of all keys."""
+    base = len(alphabet.letters) + 2
+    if key is None:
+        return int(base**_DIGITS) - 1
+    number = 0
+    text = key[len(common) : len(common) + _DIGITS]
+    for letter in text:
+        number = number * base + 1 + bisect_left(alphabet.letters, letter)
+    return int(number * base ** (_DIGITS - len(text)))
+
+
+def _text(number: int, alphabet: Alphabet) -> str:
+    base = len(alphabet.letters) + 2
+    digits = []
+    for _ in range(_DIGITS):
+        number, digit = divmod(number, base)
+        digits.append(digit)
+    letters = []
+    for digit in reversed(digits):
+        if digit == 0:
+            break
+        letters.append(alphabet.letters[min(digit, len(alphabet.letters)) - 1])
+    return "".join(letters)

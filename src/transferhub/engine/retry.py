@@ -1,0 +1,61 @@
+"""What an error means for a transfer, its run and the next attempt."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime, timedelta
+from random import Random
+
+from transferhub.errors import ThrottledError, TransferHubError
+from transferhub.model.transfer import Failure, Lease
+
+FATAL_CODES = frozenset(
+    {
+        "no_credentials",
+        "bad_credentials",
+        "expired_credentials",
+        "no_bucket",
+        "wrong_region",
+        "clock_skew",
+        "tls",
+        "disk_full",
+        "state_full",
+    }
+)
+"""Errors that every other transfer would meet too: the run fails, and keeps its work for a resume."""
+
+PATIENT_CODES = frozenset({"throttled", "unreachable"})
+"""Errors of an endpoint and not of an object: they do not count as attempts while the endpoint is given
+time."""
+
+_FIRST_DELAY = timedelta(seconds=1)
+_LONGEST_DELAY = timedelta(minutes=1)
+_PATIENT_DELAY = timedelta(seconds=2)
+
+_MOST_PATIENCE = 50
+"""Uncounted attempts of one key, so that an object that always draws such an error ends too."""
+
+
+class RetryPolicy:
+    """Turns errors into failures with the time of the next attempt: full jitter, doubling delays."""
+
+    def __init__(self, *, attempts: int, random: Random) -> None:
+        self._attempts = attempts
+        self._random = random
+        self._waived: Counter[str] = Counter()
+
+    def judge(self, lease: Lease, error: TransferHubError, now: datetime) -> Failure:
+        if self._waives(lease, error):
+            delay = _PATIENT_DELAY * self._random.uniform(0.5, 1.5)
+            return Failure(lease, error.code, error.message, now + delay, counted=False)
+        if not error.retryable or lease.attempt >= self._attempts:
+            return Failure(lease, error.code, error.message, None)
+        longest = min(_FIRST_DELAY * 2 ** (lease.attempt - 1), _LONGEST_DELAY)
+        delay = longest * self._random.uniform(0.5, 1.0)
+        return Failure(lease, error.code, error.message, now + delay)
+
+    def _waives(self, lease: Lease, error: TransferHubError) -> bool:
+        if error.code not in PATIENT_CODES and not isinstance(error, ThrottledError):
+            return False
+        self._waived[lease.transfer.key] += 1
+        return self._waived[lease.transfer.key] <= _MOST_PATIENCE

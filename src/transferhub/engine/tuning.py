@@ -1,0 +1,48 @@
+"""How hard a run may work; nothing here changes what it does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tuning:
+    """Attributes:
+    processes: worker processes, of which the finder's process is one.
+    concurrency: transfers under way at once, over all processes.
+    listers: list requests under way at once.
+    memory_bytes: object bytes in flight, over all processes.
+    bandwidth: bytes per second, over all processes; None for no limit.
+    requests: requests per second, over all processes; None for no limit.
+    attempts: of a transfer, before it is a dead letter.
+    lease: how long a worker may be silent before its work goes to another one.
+    drain: how long a stopping worker lets its transfers go on.
+    patience: how long an endpoint may be unreachable before the run fails.
+    """
+
+    processes: int = 1
+    concurrency: int = 64
+    listers: int = 32
+    memory_bytes: int = 256 << 20
+    bandwidth: int | None = None
+    requests: float | None = None
+    attempts: int = 5
+    lease: timedelta = timedelta(minutes=2)
+    drain: timedelta = timedelta(seconds=10)
+    patience: timedelta = timedelta(minutes=5)
+
+    def share(self) -> Tuning:
+        """What one of the processes may use."""
+        return Tuning(
+            processes=1,
+            concurrency=max(1, -(-self.concurrency // self.processes)),
+            listers=self.listers,
+            memory_bytes=self.memory_bytes // self.processes,
+            bandwidth=None if self.bandwidth is None else max(1, self.bandwidth // self.processes),
+            requests=None if self.requests is None else self.requests / self.processes,
+            attempts=self.attempts,
+            lease=self.lease,
+            drain=self.drain,
+            patience=self.patience,
+        )

@@ -1,0 +1,1 @@
+"""Composition roots: they read settings and choose implementations."""

@@ -1,0 +1,133 @@
+"""What `dth doctor` looks at."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from importlib.metadata import PackageNotFoundError, version
+from typing import Literal
+
+from transferhub import __version__
+from transferhub.errors import InputError, TransferHubError
+from transferhub.hosts.settings import Settings
+from transferhub.hosts.state import database_url, open_ledger
+from transferhub.hosts.stores import describe_credentials, open_store
+from transferhub.model.clock import utc_now
+from transferhub.model.units import format_bytes
+from transferhub.plugins.objects.location import Location
+from transferhub.stores.base import ObjectStore
+
+Level = Literal["ok", "warning", "error"]
+
+_LIBRARIES = ("pyreqwest", "httpcore", "botocore", "sqlalchemy", "alembic", "pydantic", "click")
+_LITTLE_SPACE = 1 << 30
+_SKEW_WARNING = timedelta(seconds=60)
+_SKEW_ERROR = timedelta(minutes=15)
+"""Amazon S3 refuses requests whose time is off by more than this."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One line: what was looked at, its value and origin, and what to do where it is not ok."""
+
+    name: str
+    value: str
+    origin: str = ""
+    level: Level = "ok"
+    advice: str = ""
+
+
+async def examine(settings: Settings, locations: Sequence[Location]) -> list[Finding]:
+    """Settings, versions, the state, and each location's credentials, reach and clock."""
+    found = [*_settings(settings), *_versions()]
+    found += await _state(settings)
+    for location in locations:
+        found += await _location(location)
+    return found
+
+
+def _settings(settings: Settings) -> Iterator[Finding]:
+    for setting in settings.described():
+        yield Finding(name=setting.name, value=setting.value, origin=setting.origin)
+
+
+def _versions() -> Iterator[Finding]:
+    yield Finding(name="dth", value=__version__)
+    yield Finding(name="python", value=platform.python_version())
+    for library in _LIBRARIES:
+        try:
+            yield Finding(name=library, value=version(library))
+        except PackageNotFoundError:
+            yield Finding(name=library, value="missing", level="error", advice="install dth again")
+
+
+async def _state(settings: Settings) -> list[Finding]:
+    found = []
+    try:
+        settings.state.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(settings.state).free
+        found.append(
+            Finding(
+                name="free space",
+                value=f"{format_bytes(free)} in {settings.state}",
+                level="ok" if free > _LITTLE_SPACE else "warning",
+                advice="" if free > _LITTLE_SPACE else "free some, or choose --state elsewhere",
+            )
+        )
+        ledger = await open_ledger(database_url(settings))
+        await ledger.aclose()
+        found.append(Finding(name="database", value="can be used"))
+    except OSError as error:
+        advice = f"{error.strerror}: choose a folder that you may write, with --state"
+        found.append(Finding(name="state", value=str(settings.state), level="error", advice=advice))
+    except TransferHubError as error:
+        found.append(
+            Finding(name="database", value="cannot be used", level="error", advice=error.message)
+        )
+    return found
+
+
+async def _location(location: Location) -> list[Finding]:
+    name = location.url
+    try:
+        chosen = describe_credentials(location, os.environ)
+        store = open_store(location, env=os.environ)
+    except InputError as error:
+        return [Finding(name=name, value="not usable", level="error", advice=error.message)]
+    found = [
+        Finding(name=f"{name} credentials", value=chosen.described),
+        *(
+            Finding(name=f"{name} credentials", value="", level="warning", advice=warning)
+            for warning in chosen.warnings
+        ),
+    ]
+    try:
+        await store.check()
+        found.append(Finding(name=f"{name} reached", value=store.location))
+    except TransferHubError as error:
+        found.append(
+            Finding(name=f"{name} reached", value="no", level="error", advice=error.message)
+        )
+    found += _clock(name, store)
+    await store.aclose()
+    return found
+
+
+def _clock(name: str, store: ObjectStore) -> Iterator[Finding]:
+    theirs = getattr(store, "server_time", None)
+    if theirs is None:
+        return
+    skew = utc_now() - theirs
+    level: Level = "ok"
+    if abs(skew) > _SKEW_WARNING:
+        level = "error" if abs(skew) > _SKEW_ERROR else "warning"
+    yield Finding(
+        name=f"{name} clock",
+        value=f"ours is {skew.total_seconds():+.0f} s off",
+        level=level,
+        advice="" if level == "ok" else "set this machine's clock, for example with NTP",
+    )

@@ -1,0 +1,503 @@
+"""Everything that `dth` does on one machine."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from transferhub.engine.compare import CompareMode
+from transferhub.engine.execution import DeleteGuard, Execution, Job
+from transferhub.engine.progress import Observer, Summary
+from transferhub.engine.replication import Replication
+from transferhub.engine.report import document, write_report
+from transferhub.engine.survey import Survey
+from transferhub.engine.tuning import Tuning
+from transferhub.engine.worker import Worker
+from transferhub.errors import InputError, RunError, TransferHubError
+from transferhub.hosts.crew import Assignment, LocalCrew, WorkerProcesses
+from transferhub.hosts.doctor import Finding, examine
+from transferhub.hosts.locks import only_process
+from transferhub.hosts.replications import open_replication
+from transferhub.hosts.settings import Settings
+from transferhub.hosts.state import database_url, open_ledger, open_task_store
+from transferhub.model.clock import utc_now
+from transferhub.model.run import RESUMABLE_STATES, Run, RunState, Task, TaskId
+from transferhub.model.transfer import (
+    Difference,
+    FailureGroup,
+    RunId,
+    ScanCounts,
+    Totals,
+    Transfer,
+    TransferRecord,
+    WorkerId,
+)
+from transferhub.plugins.objects.estimate import Preview
+from transferhub.plugins.objects.key_lists import with_digests
+from transferhub.plugins.objects.location import Location
+from transferhub.plugins.objects.prices import PriceTable, load_prices
+from transferhub.plugins.objects.sample import WorkSample
+from transferhub.plugins.objects.spec import ObjectsSpec
+from transferhub.state.base import Ledger, TaskStore
+
+T = TypeVar("T")
+Talk = Callable[[str], None]
+
+_FIRST_DIFFERENCES = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """What comparing two places found.
+
+    Attributes:
+        differences: the first thousand.
+        equal: everything of the source is at the destination (and nothing else, for a mirror).
+    """
+
+    scan: ScanCounts
+    differences: Sequence[tuple[str, Difference]]
+    seconds: float
+    equal: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _State:
+    ledger: Ledger
+    tasks: TaskStore
+
+
+class LocalHost:
+    """The composition root of one machine. Each verb runs an event loop of its own until it is done."""
+
+    def __init__(self, settings: Settings, *, talk: Talk, observer: Observer | None) -> None:
+        self._settings = settings
+        self._env = dict(os.environ)
+        self._database = database_url(settings)
+        self._talk = talk
+        self._observer = observer
+
+    # Transferring
+
+    def transfer(
+        self, spec: ObjectsSpec, tuning: Tuning, *, resume: bool = True, verify: bool = False
+    ) -> Summary:
+        """Runs the transfer to its end, going on with an interrupted run of the same transfer."""
+
+        async def steps(state: _State, processes: WorkerProcesses, stop: asyncio.Event) -> Summary:
+            task = await _task_of(state.tasks, with_digests(spec))
+            former = await state.tasks.runs(task=task.ident, states=sorted(RESUMABLE_STATES))
+            if not resume:
+                await self._supersede(state, spec, tuning, former)
+            run = former[0] if former and resume else await _new_run(state.tasks, task)
+            return await self._execute(state, run, spec, tuning, processes, stop, verify=verify)
+
+        return self._with_workers(tuning, steps)
+
+    def resume(self, run: RunId, tuning: Tuning) -> Summary:
+        """Goes on with a run that was stopped, killed or failed."""
+
+        async def steps(state: _State, processes: WorkerProcesses, stop: asyncio.Event) -> Summary:
+            found, task = await _find(state.tasks, run)
+            if found.state in {RunState.SUCCEEDED, RunState.COMPLETED_WITH_FAILURES}:
+                raise InputError(
+                    "run",
+                    f"{found.ident} has ended ({found.state}), there is nothing to resume; start the"
+                    f" transfer again, or work on its failures with: dth redrive {found.ident}",
+                )
+            spec = ObjectsSpec.from_json(task.spec)
+            return await self._execute(state, found, spec, tuning, processes, stop)
+
+        return self._with_workers(tuning, steps)
+
+    def redrive(
+        self, run: RunId, tuning: Tuning, *, code: str = "", key: str = "*"
+    ) -> tuple[int, Summary | None]:
+        """Queues dead letters again and works on them. Returns how many, and how the run ends now."""
+
+        async def steps(
+            state: _State, processes: WorkerProcesses, stop: asyncio.Event
+        ) -> tuple[int, Summary | None]:
+            found, task = await _find(state.tasks, run)
+            count = await state.ledger.redrive(found.ident, code=code, key=key)
+            if not count:
+                return 0, None
+            spec = ObjectsSpec.from_json(task.spec)
+            return count, await self._execute(
+                state, found, spec, tuning, processes, stop, scan=found.state in RESUMABLE_STATES
+            )
+
+        return self._with_workers(tuning, steps)
+
+    async def _execute(
+        self,
+        state: _State,
+        run: Run,
+        spec: ObjectsSpec,
+        tuning: Tuning,
+        processes: WorkerProcesses,
+        stop: asyncio.Event,
+        *,
+        scan: bool = True,
+        verify: bool = False,
+    ) -> Summary:
+        folder = self._settings.state / "runs" / run.ident
+        with only_process(folder / "lock", f"run {run.ident}"):
+            run = await state.tasks.get_run(run.ident) or run
+            former = [WorkerId(worker) for worker in run.workers]
+            run = await state.tasks.update_run(_started(run, processes))
+            share = tuning.share()
+            try:
+                replication = open_replication(spec, share, self._env)
+                async with AsyncExitStack() as stack:
+                    stack.push_async_callback(replication.aclose)
+                    own = Worker(
+                        ident=WorkerId(run.workers[0]),
+                        run=run.ident,
+                        ledger=state.ledger,
+                        replication=replication,
+                        tuning=share,
+                    )
+                    crew = LocalCrew(
+                        own, processes, self._assignments(run, spec, share), state.ledger
+                    )
+                    job = Job(
+                        run=run.ident,
+                        ledger=state.ledger,
+                        replication=replication,
+                        crew=crew,
+                        guard=DeleteGuard(
+                            delete=spec.mirror,
+                            most=spec.max_delete,
+                            most_percent=spec.max_delete_percent,
+                        ),
+                        destination=spec.destination.url,
+                        folder=folder,
+                        former_workers=former,
+                        scan=scan,
+                    )
+                    execution = Execution(job, talk=self._talk, observer=self._observer)
+                    summary = await execution.run(stop)
+                if verify and summary.status is not RunState.CANCELLED:
+                    summary = await self._verified(summary, spec, share)
+            except TransferHubError as error:
+                summary = await _failed(state.ledger, run, error)
+            await state.tasks.update_run(_ended(run, summary))
+            return summary
+
+    def _assignments(self, run: Run, spec: ObjectsSpec, share: Tuning) -> list[Assignment]:
+        return [
+            Assignment(
+                run=run.ident,
+                worker=WorkerId(worker),
+                database=self._database,
+                spec=spec.to_json(),
+                tuning=share,
+            )
+            for worker in run.workers[1:]
+        ]
+
+    async def _supersede(
+        self, state: _State, spec: ObjectsSpec, tuning: Tuning, former: Sequence[Run]
+    ) -> None:
+        """Ends interrupted runs for good: their uploads are aborted, nothing of them is resumed."""
+        if not former:
+            return
+        replication = open_replication(spec, tuning, self._env)
+        try:
+            for run in former:
+                folder = self._settings.state / "runs" / run.ident
+                with only_process(folder / "lock", f"run {run.ident}"):
+                    await _give_up(state, run, replication)
+        finally:
+            await replication.aclose()
+
+    async def _verified(self, summary: Summary, spec: ObjectsSpec, tuning: Tuning) -> Summary:
+        found = await self._compare(spec.model_copy(update={"compare": CompareMode.ETAG}), tuning)
+        scan = found.scan
+        if found.equal:
+            note = f"verified: {scan.same} objects are the same on both sides"
+            return replace(summary, notes=(*summary.notes, note))
+        names = ", ".join(f"{key!r} ({difference})" for key, difference in found.differences[:3])
+        note = f"verify found {scan.new} missing and {scan.changed} different objects: {names}"
+        return replace(
+            summary,
+            status=RunState.COMPLETED_WITH_FAILURES
+            if summary.status is RunState.SUCCEEDED
+            else summary.status,
+            notes=(*summary.notes, note),
+        )
+
+    # Looking
+
+    def preview(self, spec: ObjectsSpec, prices: Path | None) -> Preview:
+        """What a transfer would do; changes nothing."""
+        table = load_prices(str(prices or self._settings.prices))
+        return asyncio.run(self._preview(spec, table))
+
+    async def _preview(self, spec: ObjectsSpec, prices: PriceTable) -> Preview:
+        sample = WorkSample(spec)
+        scan = await self._survey(spec, Tuning(), sample.see)
+        return sample.preview(scan, prices)
+
+    def verify(self, spec: ObjectsSpec) -> Verification:
+        """Lists and compares both sides; changes nothing."""
+        return asyncio.run(self._compare(spec, Tuning()))
+
+    async def _compare(self, spec: ObjectsSpec, tuning: Tuning) -> Verification:
+        started = time.monotonic()
+        differences: list[tuple[str, Difference]] = []
+
+        def see(transfer: Transfer) -> None:
+            if transfer.difference is Difference.EXTRA and not spec.mirror:
+                return
+            if len(differences) < _FIRST_DIFFERENCES:
+                differences.append((transfer.key, transfer.difference))
+
+        scan = await self._survey(spec, tuning, see)
+        unequal = scan.new + scan.changed + scan.archived + (scan.extra if spec.mirror else 0)
+        return Verification(
+            scan=scan,
+            differences=differences,
+            seconds=time.monotonic() - started,
+            equal=not unequal,
+        )
+
+    async def _survey(
+        self, spec: ObjectsSpec, tuning: Tuning, see: Callable[[Transfer], None]
+    ) -> ScanCounts:
+        spool = self._settings.state / "spool"
+        spool.mkdir(parents=True, exist_ok=True)
+        survey = Survey(see)
+        replication = open_replication(spec, tuning, self._env)
+        try:
+            await replication.check()
+            await replication.find(RunId("survey"), survey, spool, self._talk)
+        finally:
+            await replication.aclose()
+        return survey.counts
+
+    def runs(self, limit: int) -> Sequence[tuple[Run, Task]]:
+        """Newest first."""
+
+        async def steps(state: _State) -> Sequence[tuple[Run, Task]]:
+            found = await state.tasks.runs(limit=limit)
+            return [(run, await _known_task(state.tasks, run)) for run in found]
+
+        return self._with_state(steps)
+
+    def show(self, run: RunId) -> tuple[Run, Task, Totals]:
+        async def steps(state: _State) -> tuple[Run, Task, Totals]:
+            found, task = await _find(state.tasks, run)
+            return found, task, await state.ledger.totals(found.ident)
+
+        return self._with_state(steps)
+
+    def failures(
+        self, run: RunId, *, code: str, key: str, after: str, limit: int
+    ) -> Sequence[TransferRecord]:
+        async def steps(state: _State) -> Sequence[TransferRecord]:
+            found, _ = await _find(state.tasks, run)
+            return await state.ledger.failures(
+                found.ident, code=code, key=key, after=after, limit=limit
+            )
+
+        return self._with_state(steps)
+
+    def failure_groups(self, run: RunId) -> Sequence[FailureGroup]:
+        async def steps(state: _State) -> Sequence[FailureGroup]:
+            found, _ = await _find(state.tasks, run)
+            return await state.ledger.failure_groups(found.ident)
+
+        return self._with_state(steps)
+
+    def report(self, run: RunId) -> Path:
+        """Path of the run's report, written anew where it is missing."""
+
+        async def steps(state: _State) -> Path:
+            found, _ = await _find(state.tasks, run)
+            path = self._settings.state / "runs" / found.ident / "report.csv.gz"
+            if not path.exists():
+                await write_report(path, state.ledger.transfers(found.ident))
+            return path
+
+        return self._with_state(steps)
+
+    def doctor(self, locations: Sequence[Location]) -> Sequence[Finding]:
+        """Settings, versions, and whether the places can be reached."""
+        return asyncio.run(examine(self._settings, locations))
+
+    # The frame of every verb
+
+    def _with_state(self, steps: Callable[[_State], Awaitable[T]]) -> T:
+        async def framed() -> T:
+            async with AsyncExitStack() as stack:
+                return await steps(await self._open_state(stack))
+
+        return asyncio.run(framed())
+
+    def _with_workers(
+        self,
+        tuning: Tuning,
+        steps: Callable[[_State, WorkerProcesses, asyncio.Event], Coroutine[Any, Any, T]],
+    ) -> T:
+        processes = WorkerProcesses(tuning.processes - 1)
+
+        async def framed() -> T:
+            async with AsyncExitStack() as stack:
+                stop = self._stop_on_signals()
+                return await steps(await self._open_state(stack), processes, stop)
+
+        try:
+            return asyncio.run(framed())
+        except asyncio.CancelledError:
+            raise KeyboardInterrupt from None
+        finally:
+            processes.close()
+
+    async def _open_state(self, stack: AsyncExitStack) -> _State:
+        self._settings.state.mkdir(parents=True, exist_ok=True)
+        ledger = await open_ledger(self._database)
+        stack.push_async_callback(ledger.aclose)
+        tasks = await open_task_store(self._database)
+        stack.push_async_callback(tasks.aclose)
+        return _State(ledger=ledger, tasks=tasks)
+
+    def _stop_on_signals(self) -> asyncio.Event:
+        """Once: end what is under way and stop. Twice: at once."""
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        whole = asyncio.current_task()
+
+        def on_signal() -> None:
+            if stop.is_set() and whole is not None:
+                whole.cancel()
+                return
+            self._talk("stopping: ending what is under way; once more stops at once")
+            stop.set()
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, on_signal)
+        return stop
+
+
+async def _task_of(tasks: TaskStore, spec: ObjectsSpec) -> Task:
+    """The task of this spec; a new one where there is none, or where the parameters that do not change
+    its work have changed."""
+    known = await tasks.find_task(spec.fingerprint())
+    if known is None:
+        task = Task(
+            ident=TaskId(_new_ident()),
+            name=f"{spec.source.url} to {spec.destination.url}",
+            kind="objects",
+            spec=spec.to_json(),
+            fingerprint=spec.fingerprint(),
+            created_at=utc_now(),
+        )
+        await tasks.create_task(task)
+        return task
+    if known.spec != spec.to_json():
+        return await tasks.update_task(replace(known, spec=spec.to_json()))
+    return known
+
+
+async def _new_run(tasks: TaskStore, task: Task) -> Run:
+    run = Run(
+        ident=RunId(_new_ident()),
+        task=task.ident,
+        task_version=task.version,
+        state=RunState.RUNNING,
+        created_at=utc_now(),
+    )
+    await tasks.create_run(run)
+    return run
+
+
+def _new_ident() -> str:
+    """Sorts by time, reads well: 20261124-093012-4f1a."""
+    return f"{utc_now():%Y%m%d-%H%M%S}-{os.urandom(2).hex()}"
+
+
+def _started(run: Run, processes: WorkerProcesses) -> Run:
+    workers = tuple(f"{run.ident}.{pid}" for pid in (os.getpid(), *processes.pids()))
+    return replace(
+        run,
+        state=RunState.RUNNING,
+        started_at=run.started_at or utc_now(),
+        ended_at=None,
+        workers=workers,
+        resumed=run.resumed + (run.started_at is not None),
+        error="",
+        error_code="",
+    )
+
+
+def _ended(run: Run, summary: Summary) -> Run:
+    return replace(
+        run,
+        state=summary.status,
+        ended_at=utc_now(),
+        error_code=summary.error_code,
+        error=summary.error,
+        workers=run.workers if summary.waiting else (),
+        summary=document(summary),
+    )
+
+
+async def _failed(ledger: Ledger, run: Run, error: TransferHubError) -> Summary:
+    """The end of a run that could not go on."""
+    try:
+        totals = await ledger.totals(run.ident)
+    except TransferHubError:
+        raise error from None
+    summary = Summary.of(run.ident, RunState.FAILED, totals, seconds=0.0)
+    return replace(summary, error_code=error.code, error=error.message)
+
+
+async def _give_up(state: _State, run: Run, replication: Replication) -> None:
+    await state.ledger.reset(run.ident)
+    for record in await state.ledger.uploads(run.ident):
+        await replication.abort(record.upload)
+        await state.ledger.forget_upload(run.ident, record)
+    await state.tasks.update_run(
+        replace(
+            run,
+            state=RunState.FAILED,
+            error_code="superseded",
+            error="it was interrupted, and a later start was told not to resume it",
+            ended_at=utc_now(),
+        )
+    )
+
+
+async def _find(tasks: TaskStore, run: RunId) -> tuple[Run, Task]:
+    """The run of an id, of the start of one, or "last".
+
+    Raises:
+        InputError: there is none, or more than one.
+    """
+    exact = await tasks.get_run(run)
+    if exact is None:
+        known = await tasks.runs(limit=10_000)
+        found = known[:1] if run == "last" else [r for r in known if r.ident.startswith(run)]
+        if not found:
+            raise InputError("run", f"there is no run {run!r}; dth runs lists those that there are")
+        if len(found) > 1:
+            names = ", ".join(each.ident for each in found[:5])
+            raise InputError("run", f"{run!r} may be any of {names}; write more of it")
+        exact = found[0]
+    return exact, await _known_task(tasks, exact)
+
+
+async def _known_task(tasks: TaskStore, run: Run) -> Task:
+    task = await tasks.get_task(run.task)
+    if task is None:
+        raise RunError(f"run {run.ident} belongs to a task that is not there any more")
+    return task

@@ -1,0 +1,100 @@
+"""From a spec to a replication: the stores, their wrappers, the lists."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from functools import partial
+
+from transferhub.engine.tuning import Tuning
+from transferhub.hosts.stores import open_store
+from transferhub.model.objects import ObjectEntry, WriteOptions
+from transferhub.plugins.objects.inventory import inventory_entries, read_inventory
+from transferhub.plugins.objects.key_lists import manifest_pages, read_prefixes
+from transferhub.plugins.objects.keymap import KeyMap
+from transferhub.plugins.objects.location import Location
+from transferhub.plugins.objects.replication import (
+    ObjectReplication,
+    Scope,
+    Writing,
+    server_side,
+)
+from transferhub.plugins.objects.selection import Selection
+from transferhub.plugins.objects.spec import ObjectsSpec
+from transferhub.stores.adaptive import AdaptiveLimit, AdaptiveStore
+from transferhub.stores.base import ObjectStore
+from transferhub.stores.retrying import RetryingStore
+from transferhub.stores.throttled import ThrottledStore, TokenBucket
+
+
+def open_replication(
+    spec: ObjectsSpec, tuning: Tuning, env: Mapping[str, str]
+) -> ObjectReplication:
+    """Opens both stores of a spec, within the limits of one process.
+
+    Raises:
+        InputError: a list or a credential of the spec cannot be used.
+        UnsupportedError: the two sides cannot do what the spec asks.
+    """
+    requests = TokenBucket(tuning.requests) if tuning.requests else None
+    bandwidth = TokenBucket(tuning.bandwidth) if tuning.bandwidth else None
+    source = _wrapped(spec.source, tuning, env, requests, bandwidth)
+    destination = _wrapped(spec.destination, tuning, env, requests, None)
+    return ObjectReplication(
+        source=source,
+        destination=destination,
+        keys=KeyMap.of(spec),
+        scope=_scope(spec, env),
+        compare=spec.compare,
+        writing=Writing(
+            options=WriteOptions(
+                acl=spec.acl,
+                sse="" if spec.sse == "none" else spec.sse,
+                kms_key=spec.kms_key,
+            ),
+            storage_class_for=spec.storage_class_for,
+            keep_metadata=spec.keep_metadata,
+            tags=spec.tags,
+            server_side=server_side(source, destination, spec.copy_mode),
+            part_size=spec.part_size,
+        ),
+        listers=tuning.listers,
+    )
+
+
+def _wrapped(
+    location: Location,
+    tuning: Tuning,
+    env: Mapping[str, str],
+    requests: TokenBucket | None,
+    bandwidth: TokenBucket | None,
+) -> ObjectStore:
+    store: ObjectStore = open_store(location, env=env)
+    store = AdaptiveStore(store, AdaptiveLimit(max(tuning.concurrency, tuning.listers)))
+    if requests is not None or bandwidth is not None:
+        store = ThrottledStore(store, requests=requests, bandwidth=bandwidth)
+    return RetryingStore(store)
+
+
+def _scope(spec: ObjectsSpec, env: Mapping[str, str]) -> Scope:
+    prefixes, keys, inventory = [""], None, None
+    if spec.prefix_list:
+        prefixes = read_prefixes(spec.prefix_list, source=spec.source)
+    if spec.manifest:
+        keys = partial(manifest_pages, spec.manifest, source=spec.source)
+    if spec.inventory is not None:
+        inventory = partial(_inventory_pages, spec, spec.inventory, env)
+    return Scope(
+        prefixes=prefixes, selection=Selection.from_spec(spec), keys=keys, inventory=inventory
+    )
+
+
+async def _inventory_pages(
+    spec: ObjectsSpec, location: Location, env: Mapping[str, str]
+) -> AsyncIterator[list[ObjectEntry]]:
+    store = RetryingStore(open_store(location, env=env))
+    try:
+        inventory = await read_inventory(store, spec.inventory_key, bucket=spec.source.bucket)
+        async for page in inventory_entries(store, inventory, base=spec.source.prefix):
+            yield page
+    finally:
+        await store.aclose()

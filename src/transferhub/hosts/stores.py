@@ -1,0 +1,69 @@
+"""Opens the store of a location, with what the environment says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from pydantic import ValidationError
+
+from transferhub.errors import InputError
+from transferhub.hosts.credentials import ChosenCredentials, choose_credentials, variable
+from transferhub.hosts.s3 import READ_TIMEOUT, open_s3
+from transferhub.plugins.objects.faults import raise_faults
+from transferhub.plugins.objects.location import Location
+from transferhub.stores.base import ObjectStore
+from transferhub.stores.local import LocalStore
+
+
+def with_environment(location: Location, env: Mapping[str, str]) -> Location:
+    """The location with the endpoint and region of its side's variables, where it has none itself.
+
+    Raises:
+        InputError: a variable is wrong, or does not go with the location's other options.
+    """
+    if location.scheme == "file":
+        return location
+    update = {
+        name: env[variable(location, name.upper())]
+        for name in ("endpoint", "region")
+        if not getattr(location, name) and env.get(variable(location, name.upper()))
+    }
+    if not update:
+        return location
+    try:
+        filled = Location.model_validate({**location.model_dump(), **update})
+    except ValidationError as error:
+        sentence = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise InputError(variable(location, "ENDPOINT"), sentence) from None
+    raise_faults(filled.conflicts(location.environment))
+    return filled
+
+
+def describe_credentials(location: Location, env: Mapping[str, str]) -> ChosenCredentials:
+    """Where the location's credentials come from, for `dth doctor`: `described` and `warnings`.
+
+    Raises:
+        InputError: a file cannot be used, or only a part of the variables is set.
+    """
+    return choose_credentials(location, env)
+
+
+def open_store(
+    location: Location, *, env: Mapping[str, str], timeout: timedelta = READ_TIMEOUT
+) -> ObjectStore:
+    """The store of a location: its bucket, whatever the prefix, or its folder.
+
+    Nothing is reached yet. A destination's folder is made by the store's `check`.
+
+    Args:
+        timeout: longest silence of a server that has been asked.
+
+    Raises:
+        InputError: an option or a variable is missing or wrong.
+    """
+    if location.scheme == "file":
+        return LocalStore(location.path, create=location.environment == "destination")
+    location = with_environment(location, env)
+    chosen = choose_credentials(location, env)
+    return open_s3(location, chosen, env, timeout=timeout)

@@ -1,0 +1,1 @@
+"""Frozen values and states; imports the standard library, pydantic and `errors` only."""

@@ -1,0 +1,1 @@
+"""Task types; they know nothing of each other."""

@@ -1,0 +1,1 @@
+"""The objects plugin: moves the objects of one location to another."""

@@ -1,0 +1,397 @@
+"""A task of the objects plugin, opened: two stores and what to do between them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+
+from transferhub.engine.compare import CompareMode, Comparison, is_md5
+from transferhub.engine.finder import EntryPages, Finder, Scan, ScanRecord
+from transferhub.engine.listing import Side
+from transferhub.engine.merge import Selection
+from transferhub.engine.multipart import expected_etag, is_whole, part_size, parts_of
+from transferhub.engine.replication import Copied, PartPlan
+from transferhub.engine.verify import md5_of, verify_read, verify_written
+from transferhub.errors import (
+    ArchivedError,
+    ChangedError,
+    CorruptError,
+    NotFoundError,
+    StoreError,
+    TransferHubError,
+    UnsupportedError,
+)
+from transferhub.model.objects import (
+    Attributes,
+    ObjectInfo,
+    UploadedPart,
+    WriteOptions,
+    Written,
+)
+from transferhub.model.transfer import Part, RunId, Transfer, TransferState, Upload
+from transferhub.plugins.objects.keymap import KeyMap
+from transferhub.plugins.objects.manifest_scan import ManifestScan
+from transferhub.stores.base import ObjectStore
+
+_CLOCK_TOLERANCE = timedelta(seconds=90)
+"""How far the destination's clock may be from ours when a crash left an upload that only its key and
+its time can name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Writing:
+    """How objects are written.
+
+    Attributes:
+        options: acl and encryption.
+        storage_class_for: of the destination, by that of the source; "" leaves it open.
+        keep_metadata: user metadata and headers go along.
+        tags: tags go along.
+        server_side: copies stay on the server.
+        part_size: bytes; None is chosen by object.
+    """
+
+    options: WriteOptions
+    storage_class_for: Callable[[str], str]
+    keep_metadata: bool = True
+    tags: bool = False
+    server_side: bool = False
+    part_size: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """Which objects: by listing the prefixes, by `keys` (relative), or by an inventory."""
+
+    prefixes: Sequence[str]
+    selection: Selection
+    keys: Callable[[], AsyncIterator[list[str]]] | None = None
+    inventory: EntryPages | None = None
+
+
+class ObjectReplication:
+    """Replication of objects between two stores, which it closes."""
+
+    def __init__(
+        self,
+        *,
+        source: ObjectStore,
+        destination: ObjectStore,
+        keys: KeyMap,
+        scope: Scope,
+        compare: CompareMode,
+        writing: Writing,
+        listers: int,
+    ) -> None:
+        self._source = source
+        self._destination = destination
+        self._keys = keys
+        self._scope = scope
+        self._compare = compare
+        self._writing = writing
+        self._listers = listers
+
+    async def check(self) -> None:
+        await self._source.check()
+        await self._destination.check()
+
+    async def find(
+        self, run: RunId, record: ScanRecord, spool: Path, talk: Callable[[str], None]
+    ) -> None:
+        if self._scope.keys is not None:
+            await ManifestScan(
+                run=run,
+                ledger=record,
+                source=self._source,
+                destination=self._destination,
+                keys=self._keys,
+                selection=self._scope.selection,
+                comparison=Comparison(self._compare, self._source, self._destination),
+                concurrency=self._listers,
+            ).find(self._scope.keys())
+            return
+        await Finder(run, record, self._scan(spool), talk=talk).find()
+
+    def _scan(self, spool: Path) -> Scan:
+        return Scan(
+            source=Side(store=self._source, base=self._keys.source_base),
+            destination=Side(store=self._destination, base=self._keys.destination_base),
+            prefixes=self._scope.prefixes,
+            comparison=Comparison(self._compare, self._source, self._destination),
+            selection=self._scope.selection,
+            spool=spool,
+            listers=self._listers,
+            inventory=self._scope.inventory,
+        )
+
+    # Copying whole objects
+
+    def plan(self, transfer: Transfer) -> PartPlan | None:
+        capable = self._destination.capabilities
+        largest = capable.max_put_bytes
+        chosen = self._writing.part_size
+        if self._writing.server_side and chosen is None and transfer.size <= largest:
+            return None
+        if not capable.multipart or is_whole(transfer.size, transfer.etag, largest, chosen):
+            return None
+        each = part_size(transfer.size, transfer.etag, chosen)
+        return PartPlan(key=self._keys.landing(transfer.key), parts=parts_of(transfer.size, each))
+
+    def weight(self, transfer: Transfer) -> int:
+        return 0 if self._writing.server_side else transfer.size
+
+    async def copy(self, transfer: Transfer) -> Copied:
+        try:
+            if self._writing.server_side:
+                return await self._copy_on_server(transfer)
+            return await self._copy_through(transfer)
+        except _GoneError as gone:
+            return gone.copied
+
+    async def _copy_through(self, transfer: Transfer) -> Copied:
+        key = self._keys.landing(transfer.key)
+        info, body = await self._read(transfer)
+        md5 = await md5_of(body)
+        verify_read(
+            info,
+            body,
+            md5,
+            md5_etags=self._source.capabilities.md5_etags,
+            where=self._source.location,
+        )
+        attributes, options = await self._written_as(info)
+        written = await self._destination.put(
+            key, body, attributes=attributes, options=options, md5=md5
+        )
+        self._verify(key, written, md5.hex())
+        return Copied(moved_bytes=len(body), etag=written.etag, note=_note(written))
+
+    async def _read(self, transfer: Transfer) -> tuple[ObjectInfo, bytes]:
+        """The object as it is now, whole; one that outgrew its listing starts over instead."""
+        try:
+            async with self._source.get(transfer.key) as reader:
+                if reader.info.size > max(transfer.size, 1 << 20) and self._is_large(reader.info):
+                    raise ChangedError(
+                        f"{transfer.key!r} at {self._source.location} grew from {transfer.size} to"
+                        f" {reader.info.size} bytes after it was listed; it starts over"
+                    )
+                return reader.info, await reader.read()
+        except (NotFoundError, ArchivedError) as error:
+            raise _gone(error) from error
+
+    def _is_large(self, info: ObjectInfo) -> bool:
+        chosen = self._writing.part_size
+        return not is_whole(
+            info.size, info.etag, self._destination.capabilities.max_put_bytes, chosen
+        )
+
+    async def _copy_on_server(self, transfer: Transfer) -> Copied:
+        key = self._keys.landing(transfer.key)
+        info = await self._head(transfer)
+        attributes, options = await self._written_as(info, told_tags=False)
+        written = await self._destination.copy(
+            self._source,
+            transfer.key,
+            key,
+            if_match=info.etag,
+            attributes=attributes,
+            options=options,
+        )
+        if is_md5(info.etag) and not info.encrypted_by_key:
+            self._verify(key, written, info.etag)
+        return Copied(etag=written.etag, note=_note(written))
+
+    async def _head(self, transfer: Transfer) -> ObjectInfo:
+        try:
+            return await self._source.head(transfer.key)
+        except NotFoundError as error:
+            raise _gone(error) from error
+
+    # Copying in parts
+
+    async def begin(self, transfer: Transfer, plan: PartPlan) -> str | Copied:
+        try:
+            info = await self._head(transfer)
+        except _GoneError as gone:
+            return gone.copied
+        if info.size != transfer.size or (transfer.etag and info.etag != transfer.etag):
+            raise ChangedError(
+                f"{transfer.key!r} at {self._source.location} changed after it was listed; it starts"
+                " over"
+            )
+        attributes, options = await self._written_as(info, told_tags=False)
+        return await self._destination.create_upload(
+            plan.key, attributes=attributes, options=options
+        )
+
+    async def copy_part(self, transfer: Transfer, upload: Upload, part: Part) -> str:
+        if self._writing.server_side:
+            copied = await self._destination.copy_part(
+                self._source,
+                transfer.key,
+                upload.key,
+                upload.upload_id,
+                part.number,
+                offset=part.offset,
+                length=part.size,
+                if_match=transfer.etag,
+            )
+            return copied.etag
+        body = await self._read_part(transfer, part)
+        md5 = await md5_of(body)
+        uploaded = await self._destination.upload_part(
+            upload.key, upload.upload_id, part.number, body, md5=md5
+        )
+        self._verify(upload.key, Written(etag=uploaded.etag), md5.hex())
+        return uploaded.etag
+
+    async def _read_part(self, transfer: Transfer, part: Part) -> bytes:
+        try:
+            async with self._source.get(
+                transfer.key, offset=part.offset, length=part.size, if_match=transfer.etag
+            ) as reader:
+                body = await reader.read()
+        except NotFoundError as error:
+            raise ChangedError(
+                f"{transfer.key!r} vanished from {self._source.location} while it was copied"
+            ) from error
+        if len(body) != part.size:
+            raise CorruptError(
+                f"{transfer.key!r} at {self._source.location} gave {len(body)} bytes for part"
+                f" {part.number} instead of {part.size}",
+                code="short_read",
+            )
+        return body
+
+    async def finish(self, transfer: Transfer, upload: Upload, parts: Sequence[Part]) -> Copied:
+        uploaded = [UploadedPart(number=p.number, etag=p.etag, size=p.size) for p in parts]
+        expected = self._expected(parts)
+        try:
+            written = await self._destination.complete_upload(
+                upload.key, upload.upload_id, uploaded
+            )
+        except NotFoundError as error:
+            if error.code != "no_upload":
+                raise
+            written = await self._completed_before(transfer, upload, expected, error)
+        self._verify(upload.key, written, expected)
+        moved = 0 if self._writing.server_side else transfer.size
+        return Copied(moved_bytes=moved, etag=written.etag, note=_note(written))
+
+    def _expected(self, parts: Sequence[Part]) -> str:
+        return expected_etag(parts) if self._destination.capabilities.md5_etags else ""
+
+    async def _completed_before(
+        self, transfer: Transfer, upload: Upload, expected: str, error: NotFoundError
+    ) -> Written:
+        """Whether the object of the parts stands there: then the answer of its completion was lost."""
+        try:
+            found = await self._destination.head(upload.key)
+        except NotFoundError:
+            raise error from None
+        same = found.etag == expected if expected else found.size == transfer.size
+        if not same:
+            raise error
+        return Written(etag=found.etag, encrypted_by_key=found.encrypted_by_key)
+
+    async def abort(self, upload: Upload) -> None:
+        if upload.upload_id:
+            await self._destination.abort_upload(upload.key, upload.upload_id)
+            return
+        earliest = upload.started_at - _CLOCK_TOLERANCE
+        latest = upload.started_at + _CLOCK_TOLERANCE
+        for pending in await self._destination.list_uploads(upload.key):
+            if pending.initiated_at is not None and earliest <= pending.initiated_at <= latest:
+                await self._destination.abort_upload(upload.key, pending.upload_id)
+
+    # Deleting and looking again
+
+    async def delete(self, transfers: Sequence[Transfer]) -> Mapping[str, TransferHubError]:
+        by_key = {self._keys.landing(t.key): t.key for t in transfers}
+        failed = await self._destination.delete(list(by_key))
+        return {by_key[key]: error for key, error in failed.items()}
+
+    async def refresh(self, transfer: Transfer) -> Transfer | None:
+        try:
+            info = await self._source.head(transfer.key)
+        except NotFoundError:
+            return None
+        return transfer._replace(
+            size=info.size,
+            etag=info.etag,
+            modified_at=info.modified_at,
+            storage_class=info.storage_class,
+        )
+
+    async def aclose(self) -> None:
+        await self._source.aclose()
+        await self._destination.aclose()
+
+    # What goes along
+
+    async def _written_as(
+        self, info: ObjectInfo, *, told_tags: bool = True
+    ) -> tuple[Attributes, WriteOptions]:
+        """`told_tags`: `info` comes from a GET, which says whether there are tags; HEAD does not."""
+        attributes = info.attributes if self._writing.keep_metadata else Attributes()
+        options = self._writing.options
+        storage_class = self._writing.storage_class_for(info.storage_class)
+        ask = self._writing.tags and (info.tag_count > 0 or not told_tags)
+        tags = await self._source.get_tags(info.key) if ask else {}
+        if storage_class or tags:
+            options = replace(options, storage_class=storage_class, tags=tags)
+        return attributes, options
+
+    def _verify(self, key: str, written: Written, expected: str) -> None:
+        verify_written(
+            key,
+            written,
+            expected,
+            md5_etags=self._destination.capabilities.md5_etags,
+            where=self._destination.location,
+        )
+
+
+class _GoneError(Exception):
+    """The source cannot be read and never could: an end, not a failure."""
+
+    def __init__(self, copied: Copied) -> None:
+        super().__init__(copied.code)
+        self.copied = copied
+
+
+def _gone(error: StoreError) -> Exception:
+    if isinstance(error, ArchivedError):
+        return _GoneError(Copied(state=TransferState.SKIPPED, code=error.code, note=error.message))
+    if isinstance(error, NotFoundError) and error.code == "not_found":
+        return _GoneError(Copied(state=TransferState.VANISHED, code=error.code))
+    return error
+
+
+def _note(written: Written) -> str:
+    if not written.not_kept:
+        return ""
+    return f"the destination did not keep: {', '.join(written.not_kept)}"
+
+
+def server_side(source: ObjectStore, destination: ObjectStore, mode: str) -> bool:
+    """Whether copies stay on the server.
+
+    Raises:
+        UnsupportedError: the user asked for it and it cannot be.
+    """
+    ours, theirs = source.capabilities, destination.capabilities
+    able = (
+        theirs.server_copy
+        and bool(theirs.endpoint)
+        and (ours.endpoint, ours.principal) == (theirs.endpoint, theirs.principal)
+    )
+    if mode == "server" and not able:
+        raise UnsupportedError(
+            f"--copy server needs one endpoint and one credential on both sides, but"
+            f" {source.location} and {destination.location} have not; use --copy stream or auto",
+            code="no_server_copy",
+        )
+    return able and mode != "stream"

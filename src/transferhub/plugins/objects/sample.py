@@ -1,0 +1,74 @@
+"""What a preview needs of the differences that a scan finds."""
+
+from __future__ import annotations
+
+from transferhub.engine.multipart import is_whole, part_size
+from transferhub.model.transfer import Difference, ScanCounts, Transfer, TransferState
+from transferhub.plugins.objects.estimate import (
+    FIRST_KEYS,
+    FirstKey,
+    Preview,
+    Work,
+    estimate,
+)
+from transferhub.plugins.objects.keymap import KeyMap
+from transferhub.plugins.objects.prices import PriceTable
+from transferhub.plugins.objects.spec import ObjectsSpec
+from transferhub.stores.base import MAX_PART_BYTES
+
+
+class WorkSample:
+    """Sums up the differences one by one and keeps the first."""
+
+    def __init__(self, spec: ObjectsSpec) -> None:
+        self._spec = spec
+        self._keys = KeyMap.of(spec)
+        self._multipart = 0
+        self._parts = 0
+        self._first: list[FirstKey] = []
+
+    def see(self, transfer: Transfer) -> None:
+        if transfer.state is TransferState.ARCHIVED:
+            return
+        extra = transfer.difference is Difference.EXTRA
+        if extra and not self._spec.mirror:
+            return
+        if not extra:
+            self._count_parts(transfer)
+        if len(self._first) < FIRST_KEYS:
+            self._first.append(
+                FirstKey(
+                    key="" if extra else transfer.key,
+                    destination=self._keys.landing(transfer.key),
+                    size=transfer.size,
+                    difference=transfer.difference,
+                )
+            )
+
+    def preview(
+        self, scan: ScanCounts, prices: PriceTable, *, server_copy: bool = False
+    ) -> Preview:
+        """The sum, priced."""
+        work = Work(
+            scan=scan,
+            multipart_objects=self._multipart,
+            parts=self._parts,
+            deletes=scan.extra if self._spec.mirror else 0,
+            heads=scan.scanned_source if self._spec.manifest else 0,
+            tagged_objects=scan.new + scan.changed if self._spec.tags else 0,
+            server_copy=server_copy,
+        )
+        return estimate(
+            work,
+            source=self._spec.source.provider_name,
+            destination=self._spec.destination.provider_name,
+            prices=prices,
+            first_keys=sorted(self._first, key=lambda first: first.destination),
+        )
+
+    def _count_parts(self, transfer: Transfer) -> None:
+        chosen = self._spec.part_size
+        if is_whole(transfer.size, transfer.etag, MAX_PART_BYTES, chosen):
+            return
+        self._multipart += 1
+        self._parts += -(-transfer.size // part_size(transfer.size, transfer.etag, chosen))

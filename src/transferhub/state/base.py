@@ -1,0 +1,191 @@
+"""The ports of state: the ledger of transfers and the store of tasks and runs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
+from typing import Protocol
+
+from transferhub.model.run import Run, RunState, Task, TaskId
+from transferhub.model.transfer import (
+    Failure,
+    FailureGroup,
+    Lease,
+    Outcome,
+    Part,
+    PartOutcome,
+    RunId,
+    Shard,
+    Totals,
+    Transfer,
+    TransferRecord,
+    TransferState,
+    Upload,
+    UploadRecord,
+    WorkerId,
+)
+
+
+class Ledger(Protocol):
+    """The durable record and queue of transfers; the only truth about what is done.
+
+    Every verb is atomic and durable when it returns. Delivery is at least once: work is leased again
+    when its lease runs out. A lease fences: what comes with a stale one changes nothing and is
+    reported back. `record` and `complete` are idempotent by (run, key). All verbs may be called from
+    many processes; one instance from one event loop. Verbs raise StateError where the state cannot be
+    reached or written (a full disk).
+    """
+
+    async def record(
+        self, run: RunId, transfers: Sequence[Transfer], shards: Sequence[Shard] = ()
+    ) -> int:
+        """Adds transfers and replaces the shards' progress, together or not at all.
+
+        A key that the run has already is left as it is.
+
+        Returns:
+            How many transfers were added.
+        """
+
+    async def shards(self, run: RunId) -> Sequence[Shard]: ...
+
+    async def lease(
+        self,
+        run: RunId,
+        worker: WorkerId,
+        *,
+        limit: int,
+        max_bytes: int,
+        duration: timedelta,
+    ) -> Sequence[Lease]:
+        """Up to `limit` pieces of work that may start now, [] where there are none.
+
+        Stops adding work once its sizes exceed `max_bytes` (deletes and FINISH weigh nothing), but
+        gives at least one where there is one. Parts, FINISH and whole transfers share each batch, so
+        that none starves. Each lease counts as one attempt.
+        """
+
+    async def renew(self, leases: Sequence[Lease], duration: timedelta) -> Sequence[Lease]:
+        """Extends leases to `duration` from now. Returns those that were lost."""
+
+    async def complete(self, outcomes: Sequence[Outcome]) -> Sequence[Lease]:
+        """Ends transfers; the upload of a FINISH is forgotten, any other one is abandoned.
+
+        Returns:
+            The leases that were lost; nothing was recorded for them.
+        """
+
+    async def complete_parts(self, outcomes: Sequence[PartOutcome]) -> Sequence[Lease]:
+        """Ends parts. When all parts of a transfer have ended, its FINISH can be leased.
+
+        Returns:
+            The leases that were lost; nothing was recorded for them.
+        """
+
+    async def fail(self, failures: Sequence[Failure]) -> Sequence[Lease]:
+        """Ends attempts: work waits until `retry_at`, or its transfer becomes a dead letter.
+
+        A dead letter's and a fresh transfer's parts are dropped (their leases are lost) and its
+        upload is abandoned.
+
+        Returns:
+            The leases that were lost; nothing was recorded for them.
+        """
+
+    async def release(self, leases: Sequence[Lease]) -> None:
+        """Gives work back unstarted: it waits again and the attempt is not counted. Lost leases are
+        passed over."""
+
+    async def reclaim(self, run: RunId, workers: Sequence[WorkerId]) -> int:
+        """Takes back all leases of workers that are known to be dead; their attempts are not counted.
+        Returns how many pieces of work wait again."""
+
+    async def save_upload(self, lease: Lease, upload: Upload) -> None:
+        """Keeps the upload (or the intent to create it) of a leased transfer, replacing what it had.
+
+        Raises:
+            LeaseLostError
+        """
+
+    async def save_parts(self, lease: Lease, upload: Upload, parts: Sequence[Part]) -> None:
+        """Keeps the upload and queues its parts: the transfer is IN_PARTS and its lease ends.
+
+        Raises:
+            LeaseLostError
+        """
+
+    async def uploads(self, run: RunId) -> Sequence[UploadRecord]:
+        """All uploads and intents of the run that are neither completed nor forgotten."""
+
+    async def forget_upload(self, run: RunId, record: UploadRecord) -> None:
+        """Removes an abandoned upload after it was aborted; does nothing for any other."""
+
+    async def release_held(self, run: RunId) -> int:
+        """Lets the HELD deletes be leased; returns how many."""
+
+    async def totals(self, run: RunId) -> Totals:
+        """Exact, and cheap enough to be asked for every second, whatever the run holds."""
+
+    async def failures(
+        self, run: RunId, *, code: str = "", key: str = "*", after: str = "", limit: int = 1_000
+    ) -> Sequence[TransferRecord]:
+        """Dead letters with their history, by key, from after the key `after`.
+
+        Args:
+            code: only this error code; "" for all.
+            key: glob over the whole key (`*` and `?` match any characters, also `/`; `[...]` sets).
+        """
+
+    async def failure_groups(self, run: RunId) -> Sequence[FailureGroup]:
+        """Dead letters counted by code, most first."""
+
+    async def redrive(self, run: RunId, *, code: str = "", key: str = "*") -> int:
+        """Queues dead letters again with all their attempts; the history stays. Returns how many."""
+
+    def transfers(
+        self, run: RunId, *, states: Sequence[TransferState] = ()
+    ) -> AsyncIterator[TransferRecord]:
+        """All transfers of the run (in these states), in key order, without history, read in pages."""
+
+    async def reset(self, run: RunId) -> None:
+        """Forgets the run's shards and transfers, so that it is scanned anew. Leases are lost, uploads
+        are abandoned (and stay known until they are forgotten)."""
+
+    async def purge(self, run: RunId) -> None:
+        """Forgets everything of the run."""
+
+    async def aclose(self) -> None: ...
+
+
+class TaskStore(Protocol):
+    """The durable record of tasks and runs. Updates carry the version that was read and are refused
+    with ConflictError where another writer came first."""
+
+    async def create_task(self, task: Task) -> None:
+        """Raises ConflictError where the id is taken."""
+
+    async def get_task(self, ident: TaskId) -> Task | None: ...
+
+    async def find_task(self, fingerprint: str) -> Task | None:
+        """The newest task of this fingerprint."""
+
+    async def update_task(self, task: Task) -> Task:
+        """Replaces the task of `task.version`; returns it with its new version."""
+
+    async def tasks(self, *, limit: int = 100) -> Sequence[Task]:
+        """Newest first."""
+
+    async def create_run(self, run: Run) -> None:
+        """Raises ConflictError where the id is taken."""
+
+    async def get_run(self, ident: RunId) -> Run | None: ...
+
+    async def update_run(self, run: Run) -> Run:
+        """Replaces the run of `run.version`; returns it with its new version."""
+
+    async def runs(
+        self, *, task: TaskId | None = None, states: Sequence[RunState] = (), limit: int = 100
+    ) -> Sequence[Run]:
+        """Newest first."""
+
+    async def aclose(self) -> None: ...

@@ -1,0 +1,6 @@
+"""State in memory: for tests and dry runs, and the plainest reading of the ports."""
+
+from transferhub.state.memory.ledger import MemoryLedger
+from transferhub.state.memory.tasks import MemoryTaskStore
+
+__all__ = ["MemoryLedger", "MemoryTaskStore"]

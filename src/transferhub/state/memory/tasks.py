@@ -1,0 +1,74 @@
+"""`MemoryTaskStore`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from transferhub.errors import ConflictError
+from transferhub.model.run import Run, RunState, Task, TaskId
+from transferhub.model.transfer import RunId
+
+
+class MemoryTaskStore:
+    """A complete TaskStore that keeps everything in memory."""
+
+    def __init__(self) -> None:
+        self._tasks: dict[TaskId, Task] = {}
+        self._runs: dict[RunId, Run] = {}
+
+    async def create_task(self, task: Task) -> None:
+        if task.ident in self._tasks:
+            raise ConflictError(f"Task {task.ident} exists already.")
+        self._tasks[task.ident] = task
+
+    async def get_task(self, ident: TaskId) -> Task | None:
+        return self._tasks.get(ident)
+
+    async def find_task(self, fingerprint: str) -> Task | None:
+        found = (task for task in self._newest_tasks() if task.fingerprint == fingerprint)
+        return next(found, None)
+
+    async def update_task(self, task: Task) -> Task:
+        known = self._tasks.get(task.ident)
+        if known is None or known.version != task.version:
+            raise ConflictError(f"Task {task.ident} was changed by another writer; read it again.")
+        updated = replace(task, version=task.version + 1)
+        self._tasks[task.ident] = updated
+        return updated
+
+    async def tasks(self, *, limit: int = 100) -> Sequence[Task]:
+        return self._newest_tasks()[:limit]
+
+    async def create_run(self, run: Run) -> None:
+        if run.ident in self._runs:
+            raise ConflictError(f"Run {run.ident} exists already.")
+        self._runs[run.ident] = run
+
+    async def get_run(self, ident: RunId) -> Run | None:
+        return self._runs.get(ident)
+
+    async def update_run(self, run: Run) -> Run:
+        known = self._runs.get(run.ident)
+        if known is None or known.version != run.version:
+            raise ConflictError(f"Run {run.ident} was changed by another writer; read it again.")
+        updated = replace(run, version=run.version + 1)
+        self._runs[run.ident] = updated
+        return updated
+
+    async def runs(
+        self, *, task: TaskId | None = None, states: Sequence[RunState] = (), limit: int = 100
+    ) -> Sequence[Run]:
+        newest = sorted(reversed(self._runs.values()), key=lambda run: run.created_at, reverse=True)
+        return [
+            run
+            for run in newest
+            if (task is None or run.task == task) and (not states or run.state in states)
+        ][:limit]
+
+    async def aclose(self) -> None:
+        return
+
+    def _newest_tasks(self) -> list[Task]:
+        # A dict keeps the order of creation, which decides among equal times.
+        return sorted(reversed(self._tasks.values()), key=lambda t: t.created_at, reverse=True)

@@ -1,0 +1,72 @@
+"""The end of an attempt: done, or failed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from transferhub.model.transfer import (
+    Lease,
+    Outcome,
+    TransferState,
+)
+from transferhub.state.rules import END_STATES
+from transferhub.state.sql.codec import (
+    LEASED,
+    STATE_CODES,
+    to_micros,
+    to_text,
+)
+from transferhub.state.sql.dialects import Columns, Row
+from transferhub.state.sql.held import Held
+from transferhub.state.sql.session import Session
+from transferhub.state.sql.tallies import Tallies
+
+_END_COLUMNS: Columns = (
+    ("id", "BIGINT"),
+    ("state", "BIGINT"),
+    ("moved_bytes", "BIGINT"),
+    ("destination_etag", "TEXT"),
+    ("code", "TEXT"),
+    ("note", "TEXT"),
+)
+_END = (
+    "UPDATE transfers SET ended_at = ?, state = v.state, moved_bytes = v.moved_bytes, "
+    "destination_etag = v.destination_etag, code = v.code, message = NULL, note = v.note, "
+    "upload_ref = NULL FROM ({rows}) AS v WHERE transfers.id = v.id"
+)
+
+
+def check_end(outcomes: Sequence[Outcome]) -> None:
+    if not END_STATES.issuperset([outcome.state for outcome in outcomes]):
+        raise ValueError("a transfer ends as DONE, VANISHED or SKIPPED")
+
+
+def complete(session: Session, outcomes: Sequence[Outcome], now: datetime) -> Sequence[Lease]:
+    held, tallies = Held(session, [outcome.lease for outcome in outcomes]), Tallies()
+    ended: list[Row] = []
+    lost: list[Lease] = []
+    completed: list[int] = []
+    abandoned: list[int] = []
+    whole: list[int] = []
+    for outcome in outcomes:
+        lease, state, moved_bytes, etag, code, note = outcome
+        row = held.transfer(lease)
+        if row is None:
+            lost.append(lease)
+            continue
+        end = STATE_CODES[state]
+        ended.append((row.ident, end, moved_bytes, etag, code or None, to_text(note) or None))
+        tallies.move(row.run_id, row.action, row.size, LEASED, end)
+        tallies.add_moved(row.run_id, row.action, end, moved_bytes)
+        if row.finish:
+            whole.append(row.ident)
+        if row.upload_ref is not None:
+            kept = abandoned if not row.finish or state is not TransferState.DONE else completed
+            kept.append(row.upload_ref)
+    session.execute_rows(_END, _END_COLUMNS, ended, to_micros(now))
+    session.execute_ids("DELETE FROM uploads WHERE id {ids}", completed)
+    session.execute_ids("UPDATE uploads SET abandoned = 1 WHERE id {ids}", abandoned)
+    session.execute_ids("DELETE FROM parts WHERE transfer_id {ids}", whole)
+    tallies.save(session)
+    return lost

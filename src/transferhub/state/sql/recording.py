@@ -1,0 +1,148 @@
+"""What finders write: transfers and shards; and how a run is forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from transferhub.model.transfer import RunId, ScanCounts, Shard, Transfer
+from transferhub.state.rules import START_STATES
+from transferhub.state.sql.codec import (
+    ACTION_CODES,
+    DIFFERENCE_CODES,
+    HELD,
+    STATE_CODES,
+    WAITING,
+    from_text,
+    to_micros_or_none,
+    to_text,
+)
+from transferhub.state.sql.dialects import Columns, Row
+from transferhub.state.sql.ledgers import NO_RUN, find_run, open_run, seize_run
+from transferhub.state.sql.schema import SCAN_COLUMNS
+from transferhub.state.sql.session import Session
+from transferhub.state.sql.tallies import Tallies
+
+_TRANSFER_COLUMNS: Columns = (
+    ("key", "TEXT"),
+    ("difference", "BIGINT"),
+    ("action", "BIGINT"),
+    ("size", "BIGINT"),
+    ("etag", "TEXT"),
+    ("modified_at", "BIGINT"),
+    ("storage_class", "TEXT"),
+    ("detail", "TEXT"),
+    ("state", "BIGINT"),
+)
+_SHARD_COLUMNS: Columns = (
+    ("ident", "TEXT"),
+    ("done", "BIGINT"),
+    ("detail", "TEXT"),
+    *((name, "BIGINT") for name in SCAN_COLUMNS),
+)
+_SHARD_NAMES = ", ".join(name for name, _ in _SHARD_COLUMNS)
+_SHARD_CHANGES = ", ".join(f"{name} = excluded.{name}" for name, _ in _SHARD_COLUMNS[1:])
+_SAVE_SHARDS = (
+    f"INSERT INTO shards (run_id, {_SHARD_NAMES}) SELECT ?, {_SHARD_NAMES} FROM ({{rows}}) AS v "
+    f"WHERE true ON CONFLICT (run_id, ident) DO UPDATE SET {_SHARD_CHANGES}"
+)
+
+
+def record(
+    session: Session, run: RunId, transfers: Sequence[Transfer], shards: Sequence[Shard]
+) -> int:
+    run_id = open_run(session, run)
+    tallies, added = Tallies(), 0
+    if transfers:
+        rows = [_to_row(transfer) for transfer in transfers]
+        for action, state, count, size in session.insert_new(run_id, _TRANSFER_COLUMNS, rows):
+            tallies.add(run_id, action, state, count, size)
+            added += count
+    newest = {shard.ident: shard for shard in shards}
+    rows = [_shard_to_row(newest[ident]) for ident in sorted(newest)]
+    session.execute_rows(_SAVE_SHARDS, _SHARD_COLUMNS, rows, run_id)
+    tallies.save(session)
+    return added
+
+
+def check_start(transfers: Sequence[Transfer]) -> None:
+    if not START_STATES.issuperset([transfer.state for transfer in transfers]):
+        raise ValueError("a transfer starts in WAITING, HELD or ARCHIVED")
+
+
+def shards(session: Session, run: RunId) -> Sequence[Shard]:
+    rows = session.fetch(
+        _SHARD_NAMES, "FROM shards WHERE run_id = ? ORDER BY ident", find_run(session, run)
+    )
+    return [
+        Shard(
+            ident=from_text(ident),
+            done=bool(done),
+            detail=from_text(detail),
+            counts=ScanCounts(**dict(zip(SCAN_COLUMNS, counts, strict=True))),
+        )
+        for ident, done, detail, *counts in rows
+    ]
+
+
+def release_held(session: Session, run: RunId) -> int:
+    # Alone: the sum and the change must be of the same transfers.
+    run_id = seize_run(session, run)
+    tallies, released = Tallies(), 0
+    sums = session.fetch(
+        "action, count(*) AS count, sum(size) AS size",
+        f"FROM transfers WHERE run_id = ? AND state = {HELD} GROUP BY action",
+        run_id,
+    )
+    for action, count, size in sums:
+        tallies.add(run_id, action, HELD, -count, -int(size))
+        tallies.add(run_id, action, WAITING, count, int(size))
+        released += count
+    session.execute(
+        f"UPDATE transfers SET state = {WAITING} WHERE run_id = ? AND state = {HELD}",  # noqa: S608
+        run_id,
+    )
+    tallies.save(session)
+    return released
+
+
+def reset(session: Session, run: RunId) -> None:
+    run_id = seize_run(session, run)
+    session.execute("UPDATE uploads SET abandoned = 1 WHERE run_id = ?", run_id)
+    _forget_work(session, run_id)
+
+
+def purge(session: Session, run: RunId) -> None:
+    run_id = seize_run(session, run)
+    if run_id == NO_RUN:
+        return
+    _forget_work(session, run_id)
+    session.execute("DELETE FROM uploads WHERE run_id = ?", run_id)
+    session.execute("DELETE FROM ledgers WHERE id = ?", run_id)
+
+
+def _forget_work(session: Session, run_id: int) -> None:
+    session.execute("DELETE FROM shards WHERE run_id = ?", run_id)
+    session.execute("DELETE FROM parts WHERE run_id = ?", run_id)
+    session.execute("DELETE FROM transfers WHERE run_id = ?", run_id)
+    # Last: whoever ended a transfer in the meantime has written its totals by now.
+    session.execute("DELETE FROM tallies WHERE run_id = ?", run_id)
+
+
+def _to_row(transfer: Transfer) -> Row:
+    key, difference, size, etag, modified_at, storage_class, action, state, detail = transfer
+    return (
+        to_text(key),
+        DIFFERENCE_CODES[difference],
+        ACTION_CODES[action],
+        size,
+        etag,
+        to_micros_or_none(modified_at),
+        storage_class,
+        to_text(detail) if detail else "",
+        STATE_CODES[state],
+    )
+
+
+def _shard_to_row(shard: Shard) -> Row:
+    counts = (getattr(shard.counts, name) for name in SCAN_COLUMNS)
+    return (to_text(shard.ident), int(shard.done), to_text(shard.detail), *counts)

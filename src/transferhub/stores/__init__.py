@@ -1,0 +1,1 @@
+"""Object stores: `base` is the port, its siblings are adapters and wrappers."""

@@ -1,0 +1,233 @@
+"""The transport on pyreqwest."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
+from types import TracebackType
+from typing import cast
+
+from pyreqwest.client import Client, ClientBuilder
+from pyreqwest.exceptions import (
+    ConnectError,
+    DecodeError,
+    DetailedPyreqwestError,
+    PyreqwestError,
+    RequestTimeoutError,
+)
+from pyreqwest.proxy import ProxyBuilder
+from pyreqwest.request import RequestBuilder, StreamRequest
+from pyreqwest.response import Response as PyreqwestResponse
+
+from transferhub.errors import InputError
+from transferhub.stores.s3.transport import (
+    STREAM_BUFFER_BYTES,
+    Fault,
+    Request,
+    Response,
+    TransportConfig,
+    TransportError,
+    UnreadableHeadersError,
+)
+
+_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
+_IDLE = timedelta(
+    seconds=60
+)  # servers close at 60 s or later; S3 itself does so earlier, harmlessly
+_KEEPALIVE = timedelta(seconds=30)
+
+
+class ReqwestTransport:
+    """Built at once, but no thread runs before the first request: a process may fork until then."""
+
+    def __init__(self, origin: str, config: TransportConfig) -> None:
+        """Args:
+        origin: scheme, host and port, without a slash at its end.
+
+        Raises:
+            InputError: the CA bundle or the proxy cannot be used.
+        """
+        self._origin = origin
+        self._config = config
+        self._certificates = _certificates(config)
+        self._proxy = _proxy(config)
+        self._client: Client | None = None
+
+    async def send(self, request: Request) -> Response:
+        try:
+            answer = await self._builder(request).build().send()
+        except PyreqwestError as error:
+            raise _classed(error) from error
+        return _ReqwestResponse(answer)
+
+    def open(self, request: Request) -> AbstractAsyncContextManager[Response]:
+        builder = self._builder(request).streamed_read_buffer_limit(STREAM_BUFFER_BYTES)
+        return _Opened(builder.build_streamed())
+
+    async def aclose(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+
+    def _builder(self, request: Request) -> RequestBuilder:
+        client = self._client
+        if client is None:
+            client = self._client = self._build()
+        query = f"?{request.query}" if request.query else ""
+        try:
+            builder = client.request(request.method, f"{self._origin}{request.path}{query}")
+            builder = builder.headers(request.headers)
+        except ValueError as error:  # includes BuilderError
+            raise TransportError(Fault.GARBLED, str(error)) from error
+        if request.body is not None:
+            builder = builder.body_bytes(request.body)
+            if not request.body:
+                # It would leave the length out, which S3 refuses.
+                builder = builder.header("content-length", "0")
+        return builder
+
+    def _build(self) -> Client:
+        config = self._config
+        builder = (
+            ClientBuilder()
+            .user_agent(config.user_agent)
+            .gzip(False)
+            .brotli(False)
+            .zstd(False)
+            .deflate(False)
+            .follow_redirects(False)
+            .referer(False)
+            .no_proxy()
+            .connect_timeout(config.connect_timeout)
+            .read_timeout(config.read_timeout)
+            .pool_max_idle_per_host(config.connections)
+            .pool_idle_timeout(_IDLE)
+            .tcp_keepalive(_KEEPALIVE)
+        )
+        for certificate in self._certificates:
+            builder = builder.add_root_certificate_pem(certificate)
+        if self._proxy is not None:
+            builder = builder.proxy(self._proxy)
+        return builder.build()
+
+
+class _Opened:
+    """The scope of one streamed answer."""
+
+    __slots__ = ("_request",)
+
+    def __init__(self, request: StreamRequest) -> None:
+        self._request = request
+
+    async def __aenter__(self) -> Response:
+        try:
+            return _ReqwestResponse(await self._request.__aenter__())
+        except PyreqwestError as error:
+            raise _classed(error) from error
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._request.__aexit__(kind, error, trace)
+
+
+class _ReqwestResponse:
+    __slots__ = ("_get", "_response", "status")
+
+    def __init__(self, response: PyreqwestResponse) -> None:
+        self._response = response
+        self._get: Callable[[str], str | None] = response.get_header
+        self.status = response.status
+
+    def header(self, name: str) -> str:
+        try:
+            return self._get(name) or ""
+        except ValueError:
+            return ""
+
+    def headers(self) -> Mapping[str, str]:
+        try:
+            return dict(self._response.headers.items())
+        except ValueError as error:
+            raise UnreadableHeadersError from error
+
+    async def read(self) -> bytes:
+        try:
+            return (await self._response.bytes()).to_bytes()
+        except PyreqwestError as error:
+            raise _classed(error) from error
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        reader = self._response.body_reader
+        while True:
+            try:
+                chunk = await reader.read_chunk()
+            except PyreqwestError as error:
+                raise _classed(error) from error
+            if chunk is None:
+                return
+            yield chunk.to_bytes()
+
+
+def _certificates(config: TransportConfig) -> list[bytes]:
+    if config.ca_bundle is None:
+        return []
+    try:
+        bundle = config.ca_bundle.read_bytes()
+    except OSError as error:
+        raise InputError(
+            "ca_bundle", f"{config.ca_bundle} cannot be read ({error.strerror})"
+        ) from error
+    found = [bytes(one) for one in _CERTIFICATE.findall(bundle)]
+    if not found:
+        raise InputError(
+            "ca_bundle", f"{config.ca_bundle} holds no certificate; a PEM file is wanted"
+        )
+    return found
+
+
+def _proxy(config: TransportConfig) -> ProxyBuilder | None:
+    if not config.proxy:
+        return None
+    try:
+        return ProxyBuilder.all(config.proxy)
+    except ValueError as error:
+        # The URL may hold a password, so it is not shown.
+        raise InputError("proxy", f"it is not a URL such as http://proxy:3128 ({error})") from None
+
+
+def _classed(error: PyreqwestError) -> TransportError:
+    causes = ""
+    if isinstance(error, DetailedPyreqwestError):
+        # The first cause repeats the URL, which the error's sentence names anyway.
+        found = cast("list[dict[str, str]]", error.details.get("causes") or [])
+        causes = ": ".join(one["message"] for one in found if " for url (" not in one["message"])
+    detail = causes or error.message
+    return TransportError(_fault(error, detail.lower()), detail)
+
+
+def _fault(error: PyreqwestError, detail: str) -> Fault:
+    if isinstance(error, RequestTimeoutError) or "timed out" in detail:
+        return Fault.TIMEOUT
+    if isinstance(error, ConnectError) and "(connect)" in detail:
+        return _connect_fault(detail)
+    if isinstance(error, DecodeError) and "parse" in detail:
+        return Fault.GARBLED
+    return Fault.BROKEN
+
+
+def _connect_fault(detail: str) -> Fault:
+    if "eof" in detail or "reset" in detail:
+        return Fault.BROKEN
+    if "dns error" in detail:
+        return Fault.UNRESOLVED
+    if "certificate" in detail or "unknownissuer" in detail:
+        return Fault.UNTRUSTED
+    if any(sign in detail for sign in ("corrupt message", "invalidcontenttype", "tls", "alert")):
+        return Fault.NOT_TLS
+    return Fault.REFUSED

@@ -1,0 +1,55 @@
+"""moto's server (PyPI `moto[server]`): S3, SQS, DynamoDB and more, all in memory."""
+
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tests.servers.endpoint import Endpoint, answers_list_buckets
+from tests.servers.process import ServerProcess, find_program, free_ports
+
+
+class MotoServer:
+    """One server for all of its services; it accepts any credentials."""
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="moto-")
+        (port,) = free_ports(1)
+        self.endpoint = Endpoint(
+            url=f"http://127.0.0.1:{port}", access_key_id="MOTOKEY", secret_access_key="moto-secret"
+        )
+        self.process = ServerProcess(
+            [
+                find_program("moto_server", install="pip install 'moto[server]'"),
+                "-H",
+                "127.0.0.1",
+                "-p",
+                str(port),
+            ],
+            folder=Path(self._folder.name),
+            ready=lambda: answers_list_buckets(self.endpoint),
+            name="moto",
+        )
+
+    def start(self) -> None:
+        self.process.start()
+
+    def stop(self) -> None:
+        self.process.kill()
+        self._folder.cleanup()
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()

@@ -1,0 +1,216 @@
+"""Everything of the command line that a user can rely on."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from tests.unit.cli.fake_host import dth
+from transferhub import __version__
+from transferhub.cli.grouped import SECTIONS, SETTINGS, Command, section_of
+from transferhub.cli.options import (
+    ADDRESSINGS,
+    COMPARE_MODES,
+    COPY_MODES,
+    ENCRYPTIONS,
+    PROVIDERS,
+    SIDE_FIELDS,
+)
+from transferhub.cli.reference import PATH, reference
+from transferhub.cli.root import COMMANDS, root
+from transferhub.engine.compare import CompareMode
+from transferhub.plugins.objects.location import Location
+from transferhub.plugins.objects.spec import ObjectsSpec
+
+REPOSITORY = Path(__file__).parents[3]
+
+SIDES = """
+    endpoint provider region profile credentials anonymous addressing ca-bundle proxy request-payer
+    dual-stack fips accelerate account
+"""
+SIDE_FLAGS = {f"--{side}-{flag}" for side in ("source", "destination") for flag in SIDES.split()}
+SCOPE_FLAGS = {
+    "--prefix-list",
+    "--manifest",
+    "--inventory",
+    "--include",
+    "--exclude",
+    "--min-size",
+    "--max-size",
+    "--newer-than",
+    "--older-than",
+    "--storage-class-in",
+    "--compare",
+    "--destination-prefix",
+}
+WRITING_FLAGS = {
+    "--verify",
+    "--storage-class",
+    "--acl",
+    "--sse",
+    "--kms-key",
+    "--keep-metadata",
+    "--no-keep-metadata",
+    "--tags",
+    "--copy",
+    "--part-size",
+    "--mirror",
+    "--max-delete",
+    "--max-delete-percent",
+}
+RUNNING_FLAGS = {"--dry-run", "--prices", "--no-resume", "--quiet"}
+SPEED_FLAGS = {
+    "--bandwidth",
+    "--requests",
+    "--attempts",
+    "--processes",
+    "--concurrency",
+    "--listers",
+    "--memory",
+}
+ALL = {"--json", "--state", "--debug", "--help", "-h"}
+FLAGS = {
+    "transfer": SIDE_FLAGS | SCOPE_FLAGS | WRITING_FLAGS | SPEED_FLAGS | RUNNING_FLAGS | ALL,
+    "verify": SIDE_FLAGS | SCOPE_FLAGS | ALL | {"--mirror", "--quiet"},
+    "runs": ALL | {"--limit"},
+    "show": ALL,
+    "failures": ALL | {"--code", "--key", "--limit"},
+    "redrive": SPEED_FLAGS | ALL | {"--code", "--key", "--quiet"},
+    "resume": SPEED_FLAGS | ALL | {"--quiet"},
+    "report": ALL,
+    "doctor": ALL,
+}
+ARGUMENTS = {
+    "transfer": ["SOURCE", "DESTINATION"],
+    "verify": ["SOURCE", "DESTINATION"],
+    "runs": [],
+    "show": ["RUN"],
+    "failures": ["RUN"],
+    "redrive": ["RUN"],
+    "resume": ["RUN"],
+    "report": ["RUN"],
+    "doctor": ["[LOCATION]..."],
+}
+
+
+def command(name: str) -> Command:
+    found = root.get_command(click.Context(root), name)
+    assert isinstance(found, Command)
+    return found
+
+
+def options(name: str) -> Iterator[click.Option]:
+    for param in command(name).get_params(click.Context(command(name), info_name=name, **SETTINGS)):
+        if isinstance(param, click.Option):
+            yield param
+
+
+def test_the_commands() -> None:
+    assert list(COMMANDS) == list(FLAGS)
+
+
+@pytest.mark.parametrize("name", FLAGS)
+def test_the_flags_of_a_command(name: str) -> None:
+    flags = {flag for option in options(name) for flag in (*option.opts, *option.secondary_opts)}
+    assert flags == FLAGS[name]
+
+
+@pytest.mark.parametrize("name", ARGUMENTS)
+def test_the_arguments_of_a_command(name: str) -> None:
+    arguments = [param for param in command(name).params if isinstance(param, click.Argument)]
+    assert [argument.metavar for argument in arguments] == ARGUMENTS[name]
+
+
+@pytest.mark.parametrize("name", FLAGS)
+def test_the_overview_and_the_command_say_the_same(name: str) -> None:
+    assert command(name).short_help == COMMANDS[name]
+    assert command(name).name == name
+
+
+@pytest.mark.parametrize("name", FLAGS)
+def test_help_has_every_flag_and_ends_with_examples(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert dth(name, "--help").code == 0
+    text = capsys.readouterr().out
+    assert all(flag in text for flag in FLAGS[name])
+    assert "\nExamples:\n" in text
+    assert f"  dth {name}" in text
+    assert all(option.help for option in options(name))
+
+
+def test_the_sections_of_transfer(capsys: pytest.CaptureFixture[str]) -> None:
+    dth("transfer", "-h")
+    text = capsys.readouterr().out
+    places = [text.index(f"\n{section}:\n") for section in SECTIONS]
+    assert places == sorted(places)
+    assert {section_of(option) for option in options("transfer")} == set(SECTIONS)
+
+
+def test_the_overview_lists_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert dth("--help").code == 0
+    text = capsys.readouterr().out
+    for code in (0, 1, 2, 3, 130):
+        assert f"\n  {code} " in text
+
+
+def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert dth("--version").code == 0
+    assert capsys.readouterr().out == f"dth {__version__}\n"
+
+
+def test_the_values_that_help_names_are_those_of_the_spec() -> None:
+    schema = ObjectsSpec.model_json_schema()["properties"]
+    assert list(COMPARE_MODES) == list(CompareMode)
+    assert set(COPY_MODES) == set(schema["copy_mode"]["enum"])
+    assert list(ENCRYPTIONS) == schema["sse"]["enum"]
+    location = Location.model_json_schema()["properties"]
+    assert ["", *PROVIDERS] == location["provider"]["enum"]
+    assert list(ADDRESSINGS) == location["addressing"]["enum"]
+    places = {"scheme", "environment", "bucket", "prefix", "path"}
+    assert set(SIDE_FIELDS.values()) == set(location) - places
+
+
+def test_the_reference_is_current() -> None:
+    written = (REPOSITORY / PATH).read_text()
+    assert written == reference(), "run `python -m transferhub.cli.reference`"
+
+
+SLOW_MODULES = ("pydantic", "rich", "sqlalchemy", "asyncio", "botocore", "pyreqwest", "httpcore")
+
+
+@pytest.mark.parametrize("args", ["--help", "--version", "transfer --help", "runs --help"])
+def test_help_loads_nothing_slow(args: str) -> None:
+    """Which is what lets it take less than 150 ms; a clock would fail on a busy machine."""
+    script = (
+        "import sys; from transferhub.cli import main;"
+        f" assert main({args.split()!r}) == 0;"
+        f" print([name for name in {SLOW_MODULES!r} if name in sys.modules])"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert ended.stdout.splitlines()[-1] == "[]"
+
+
+def test_the_module_can_be_run() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "transferhub.cli", "--version"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ended.stdout == f"dth {__version__}\n"
+
+
+def test_a_reader_that_leaves_early_is_no_error() -> None:
+    ended = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {sys.executable} -m transferhub.cli transfer -h | true"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
