@@ -22,8 +22,8 @@ _COOL_SECONDS = 1.0
 class AdaptiveLimit:
     """Requests under way at one endpoint: additive increase, multiplicative decrease.
 
-    Starts at `most`, halves when it is told of a throttled request (once a second at most), and grows
-    by one for each `limit` successes.
+    Starts at `most`, halves when it is told of a throttled request (once a second at most), and
+    grows by one for each `limit` successes.
     """
 
     def __init__(self, most: int, *, clock: Callable[[], float] = time.monotonic) -> None:

@@ -40,14 +40,14 @@ class Capabilities:
             finder verifies all the same.
         multipart: the upload verbs work.
         server_copy: `copy` and `copy_part` work within `endpoint`.
-        md5_etags: an etag of 32 hexadecimal digits is the MD5 of the bytes (unless encrypted by key),
-            and `<md5>-<parts>` the MD5 of the parts' MD5s.
+        md5_etags: an etag of 32 hexadecimal digits is the MD5 of the bytes (unless encrypted by
+            key), and `<md5>-<parts>` the MD5 of the parts' MD5s.
         attributes: names of `Attributes` fields that the store keeps.
         tags: object tags work.
         max_key_bytes: longest key in UTF-8 bytes.
         max_put_bytes: largest object of one `put`.
-        endpoint: names the place; two stores with equal, non-empty `endpoint` and `principal` can copy
-            between each other on the server's side.
+        endpoint: names the place; two stores with equal, non-empty `endpoint` and `principal` can
+            copy between each other on the server's side.
         principal: names whose rights the store acts with, without being a secret.
     """
 
@@ -103,8 +103,8 @@ class ObjectStore(Protocol):
     def capabilities(self) -> Capabilities: ...
 
     async def check(self) -> None:
-        """Raises what is wrong with the bucket, the credentials, the region or the endpoint; returns
-        where it can be reached and listed."""
+        """Returns where the bucket can be reached and listed; else raises what is wrong with it,
+        the credentials, the region or the endpoint."""
 
     async def list(
         self, prefix: str = "", *, start_after: str = "", token: str = "", limit: int = PAGE_KEYS
@@ -169,8 +169,8 @@ class ObjectStore(Protocol):
         attributes: Attributes,
         options: WriteOptions,
     ) -> Written:
-        """Copies on the server's side from a store of equal `endpoint` and `principal`; objects up to
-        `max_put_bytes`. Raises ChangedError where the source is not `if_match`."""
+        """Copies on the server's side from a store of equal `endpoint` and `principal`; objects up
+        to `max_put_bytes`. Raises ChangedError where the source is not `if_match`."""
 
     async def create_upload(
         self, key: str, *, attributes: Attributes, options: WriteOptions

@@ -119,7 +119,7 @@ class S3Store:
         wanted = {"x-amz-checksum-mode": "ENABLED"} if checksums else {}
         headers = await self._requests.send_for_headers(Operation.HEAD, "HEAD", key, wanted)
         with self._requests.xml_expected(Operation.HEAD, key):
-            size = int(headers["content-length"] if "content-length" in headers else "")
+            size = int(headers.get("content-length", ""))
         return read_info(key, headers, size, checksums=checksums)
 
     def get(
@@ -150,10 +150,10 @@ class S3Store:
                 fits = self._requests.provider.batch_delete and xml.can_hold(key)
                 (batch if fits else single).append(key)
         if len(batch) > 1:
-            failed |= await self._delete_batch(batch)
+            failed.update(await self._delete_batch(batch))
         else:
             single += batch
-        return failed | await self._delete_each(single)
+        return {**failed, **await self._delete_each(single)}
 
     async def _delete_batch(self, keys: Sequence[str]) -> Mapping[str, StoreError]:
         operation, body = Operation.DELETE, xml.delete_body(keys)

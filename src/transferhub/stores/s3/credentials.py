@@ -24,7 +24,7 @@ class CredentialSource(Protocol):
         """The credentials to sign with; None: requests go unsigned.
 
         Raises:
-            DeniedError: code "no_credentials", none could be found; the message lists what was tried.
+            DeniedError: code "no_credentials", none were found; the message says where.
         """
 
     @property

@@ -198,8 +198,10 @@ def refusal_of(response: Response, body: bytes, *, clock: Clock = utc_now) -> Re
 
 
 def holds_error(body: bytes) -> bool:
-    """Whether an answer of status 200 is a failure all the same: CompleteMultipartUpload, CopyObject
-    and UploadPartCopy send their status before they have done the work."""
+    """Whether an answer of status 200 is a failure all the same.
+
+    CompleteMultipartUpload, CopyObject and UploadPartCopy send their status before they have done
+    the work."""
     return _ERROR.search(body, 0, 512) is not None
 
 
@@ -244,7 +246,7 @@ def _passing(_asked: Asked, said: Refusal) -> Class | None:
 def _misdirected(asked: Asked, said: Refusal) -> Class | None:
     wrong = said.code in WRONG_REGION or said.status in {301, 302, 307, 308}
     if not wrong and said.region and said.region != asked.region:
-        wrong = said.status == 400
+        wrong = said.status == HTTPStatus.BAD_REQUEST
     if not wrong:
         return None
     if said.region:
@@ -276,7 +278,9 @@ def _missing(_asked: Asked, said: Refusal) -> Class | None:
 
 
 def _conditional(_asked: Asked, said: Refusal) -> Class | None:
-    if said.code in {"PreconditionFailed", "ConditionalRequestConflict"} or said.status == 412:
+    if said.code in {"PreconditionFailed", "ConditionalRequestConflict"} or (
+        said.status == HTTPStatus.PRECONDITION_FAILED
+    ):
         return ChangedError, None, "the object is not the version that was listed"
     if said.code in {"InvalidObjectState", "ObjectNotInActiveTierError", "RestoreInProgress"}:
         return ArchivedError, None, "the object is archived; restore it first"
@@ -325,6 +329,19 @@ def _impossible(asked: Asked, said: Refusal) -> Class | None:
     return None
 
 
+_RETRIED: Class = (TransientError, None, "it is tried again")
+_CANNOT: Class = (UnsupportedError, None, "the store cannot do this")
+_STATUSES: Mapping[int, Class] = {
+    200: (TransientError, "garbled", "the answer is not what S3 would send; check the endpoint"),
+    404: (NotFoundError, None, "there is no such object, or no such bucket"),
+    405: _CANNOT,
+    408: _RETRIED,
+    414: (UnsupportedError, "bad_key", "the store cannot hold this key"),
+    425: _RETRIED,
+    501: _CANNOT,
+}
+
+
 def _by_status(asked: Asked, said: Refusal) -> Class:
     """Answers without a code that is known: those to HEAD have no body at all."""
     match said.status:
@@ -334,22 +351,10 @@ def _by_status(asked: Asked, said: Refusal) -> Class:
             return DeniedError, None, _denied(asked)
         case 404 if not asked.key:
             return NotFoundError, "no_bucket", "there is no such bucket; check its name"
-        case 404:
-            return NotFoundError, None, "there is no such object, or no such bucket"
-        case 405 | 501:
-            return UnsupportedError, None, "the store cannot do this"
-        case 414:
-            return UnsupportedError, "bad_key", "the store cannot hold this key"
-        case 408 | 425:
-            return TransientError, None, "it is tried again"
-        case status if status >= 500:  # noqa: PLR2004 - HTTP's own border
-            return TransientError, None, "it is tried again"
-        case 200:
-            return (
-                TransientError,
-                "garbled",
-                "the answer is not what S3 would send; check the endpoint",
-            )
+        case status if status in _STATUSES:
+            return _STATUSES[status]
+        case status if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            return _RETRIED
         case _:
             return UnsupportedError, None, "the store refuses the request"
 

@@ -1,7 +1,7 @@
 """Pages of ListObjectsV2 and ListObjects: what S3 answers, as entries.
 
-A page is read by two parsers that agree: one expression for the layout that nearly every server sends,
-which takes a quarter of the time, and ElementTree for everything else.
+A page is read by two parsers that agree: one expression for the layout that nearly every server
+sends, which takes a quarter of the time, and ElementTree for everything else.
 """
 
 from __future__ import annotations
@@ -68,8 +68,8 @@ _OPEN, _CLOSE = "<Contents>", "</Contents>"
 def parse_known_layout(body: bytes) -> Page | None:
     """Reads entries that stand side by side in the usual order; None where the page is not so.
 
-    It is more lenient than XML in one thing: characters that XML cannot hold, which some servers send
-    all the same, are taken as they are.
+    It is more lenient than XML in one thing: characters that XML cannot hold, which some servers
+    send all the same, are taken as they are.
     """
     try:
         text = body.decode()

@@ -1,7 +1,7 @@
 """What is known of each provider of S3 storage, as data.
 
-Sources: the providers' own pages on their S3 compatibility and endpoints, and the quirks that rclone's
-provider table records.
+Sources: the providers' own pages on their S3 compatibility and endpoints, and the quirks that
+rclone's provider table records.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ class Provider:
         name: as in `--provider`.
         scheme: of the URLs that name it, as in `oss://bucket/prefix`.
         endpoint: template with `{region}` or `{account}`; "" where the user must give one.
-        region: signs and stands in the endpoint where the user gives none; "" where one must be given.
+        region: signs and stands in the endpoint where the user gives none; "" where one must be
+            given.
         addressing: the style that every bucket of it can be reached by.
         signs_payload: over plain HTTP a body's SHA-256 must be signed.
         url_encoding: honours `encoding-type=url`, which keeps control characters in XML.
@@ -167,7 +168,11 @@ PROVIDERS: Mapping[str, Provider] = MappingProxyType(
 )
 
 SCHEMES: Mapping[str, Provider] = MappingProxyType(
-    {provider.scheme: provider for provider in reversed(PROVIDERS.values()) if provider.endpoint}
+    {
+        provider.scheme: provider
+        for provider in reversed(tuple(PROVIDERS.values()))
+        if provider.endpoint
+    }
 )
 """The provider that a URL scheme names; `s3` is Amazon's unless an endpoint is given."""
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 from types import TracebackType
+from typing import Self
 
 from transferhub.errors import ChangedError, StoreError
 from transferhub.model.objects import ObjectInfo
@@ -43,7 +44,7 @@ class S3Reader:
         self._info: ObjectInfo | None = None
         self.length = 0
 
-    async def __aenter__(self) -> S3Reader:
+    async def __aenter__(self) -> Self:
         await self._requests.check_key(Operation.GET, self._key)
         await self._open()
         try:

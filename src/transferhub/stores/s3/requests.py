@@ -153,8 +153,8 @@ class Requests:
     async def body_of(self, operation: Operation, key: str, response: Response) -> bytes:
         """The body of a success, which may turn out to be none.
 
-        CompleteMultipartUpload, CopyObject and UploadPartCopy send their status before they have done
-        the work, and say in the body what went wrong.
+        CompleteMultipartUpload, CopyObject and UploadPartCopy send their status before they have
+        done the work, and say in the body what went wrong.
         """
         try:
             body = await response.read()

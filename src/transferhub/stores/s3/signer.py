@@ -40,7 +40,8 @@ def encode_query(query: Mapping[str, str]) -> str:
 class Signer:
     """Signs requests to one host with whatever credentials come with each of them.
 
-    The signing key is derived once for a day and a secret; what is left costs two hashes and one HMAC.
+    The signing key is derived once for a day and a secret; what is left costs two hashes and one
+    HMAC.
     """
 
     def __init__(self, *, host: str, region: str, clock: Callable[[], float] = time.time) -> None:

@@ -1,8 +1,8 @@
 """The narrow seam between S3 and HTTP: requests go out, answers come back, faults are classed.
 
-Two clients stand behind it. pyreqwest (Rust) carries nearly everything, since it costs the least CPU.
-It normalises dot segments of a target and cannot show header values that are not ASCII; what needs
-either goes through httpcore (docs/decisions/0002-http-client.md).
+Two clients stand behind it. pyreqwest (Rust) carries nearly everything, since it costs the least
+CPU. It normalises dot segments of a target and cannot show header values that are not ASCII; what
+needs either goes through httpcore (docs/decisions/0002-http-client.md).
 """
 
 from __future__ import annotations

@@ -131,7 +131,11 @@ class Uploads:
         markers: Mapping[str, str] = {}
         while True:
             page = await self._page(
-                Operation.LIST_UPLOADS, "", query | markers, "ListMultipartUploadsResult", "Upload"
+                Operation.LIST_UPLOADS,
+                "",
+                {**query, **markers},
+                "ListMultipartUploadsResult",
+                "Upload",
             )
             # All keys start with this one, so none but itself can be shown in a form of it.
             of_key = [row for row in page.rows if _is_of(row, key, names, encoded=page.encoded)]
