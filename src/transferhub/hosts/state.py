@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from transferhub.hosts.settings import Settings
 from transferhub.state.base import Ledger, TaskStore
+from transferhub.state.sql import SqlLedger, SqlTaskStore
 
 
 def database_url(settings: Settings) -> str:
@@ -13,13 +14,9 @@ def database_url(settings: Settings) -> str:
 
 async def open_ledger(url: str) -> Ledger:
     """Raises StateError where the database cannot be used."""
-    from transferhub.state.sql import SqlLedger
-
     return await SqlLedger.open(url)
 
 
 async def open_task_store(url: str) -> TaskStore:
     """Raises StateError where the database cannot be used."""
-    from transferhub.state.sql import SqlTaskStore
-
     return await SqlTaskStore.open(url)

@@ -29,11 +29,11 @@ from transferhub.model.transfer import (
 class Ledger(Protocol):
     """The durable record and queue of transfers; the only truth about what is done.
 
-    Every verb is atomic and durable when it returns. Delivery is at least once: work is leased again
-    when its lease runs out. A lease fences: what comes with a stale one changes nothing and is
-    reported back. `record` and `complete` are idempotent by (run, key). All verbs may be called from
-    many processes; one instance from one event loop. Verbs raise StateError where the state cannot be
-    reached or written (a full disk).
+    Every verb is atomic and durable when it returns. Delivery is at least once: work is leased
+    again when its lease runs out. A lease fences: what comes with a stale one changes nothing and
+    is reported back. `record` and `complete` are idempotent by (run, key). All verbs may be called
+    from many processes; one instance from one event loop. Verbs raise StateError where the state
+    cannot be reached or written (a full disk).
     """
 
     async def record(
@@ -61,8 +61,8 @@ class Ledger(Protocol):
         """Up to `limit` pieces of work that may start now, [] where there are none.
 
         Stops adding work once its sizes exceed `max_bytes` (deletes and FINISH weigh nothing), but
-        gives at least one where there is one. Parts, FINISH and whole transfers share each batch, so
-        that none starves. Each lease counts as one attempt.
+        gives at least one where there is one. Parts, FINISH and whole transfers share each batch,
+        so that none starves. Each lease counts as one attempt.
         """
 
     async def renew(self, leases: Sequence[Lease], duration: timedelta) -> Sequence[Lease]:
@@ -97,11 +97,12 @@ class Ledger(Protocol):
         passed over."""
 
     async def reclaim(self, run: RunId, workers: Sequence[WorkerId]) -> int:
-        """Takes back all leases of workers that are known to be dead; their attempts are not counted.
-        Returns how many pieces of work wait again."""
+        """Takes back all leases of workers that are known to be dead; their attempts are not
+        counted. Returns how many pieces of work wait again."""
 
     async def save_upload(self, lease: Lease, upload: Upload) -> None:
-        """Keeps the upload (or the intent to create it) of a leased transfer, replacing what it had.
+        """Keeps the upload of a leased transfer, or the intent to create it, in place of what it
+        had.
 
         Raises:
             LeaseLostError
@@ -140,16 +141,17 @@ class Ledger(Protocol):
         """Dead letters counted by code, most first."""
 
     async def redrive(self, run: RunId, *, code: str = "", key: str = "*") -> int:
-        """Queues dead letters again with all their attempts; the history stays. Returns how many."""
+        """Queues dead letters again with all their attempts; the history stays. Returns how
+        many."""
 
     def transfers(
         self, run: RunId, *, states: Sequence[TransferState] = ()
     ) -> AsyncIterator[TransferRecord]:
-        """All transfers of the run (in these states), in key order, without history, read in pages."""
+        """All transfers of the run (in these states), by key, without history, read in pages."""
 
     async def reset(self, run: RunId) -> None:
-        """Forgets the run's shards and transfers, so that it is scanned anew. Leases are lost, uploads
-        are abandoned (and stay known until they are forgotten)."""
+        """Forgets the run's shards and transfers, so that it is scanned anew. Leases are lost,
+        uploads are abandoned (and stay known until they are forgotten)."""
 
     async def purge(self, run: RunId) -> None:
         """Forgets everything of the run."""

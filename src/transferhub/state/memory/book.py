@@ -124,7 +124,7 @@ class Book:
             self.queue(entry.work, AT_ONCE)
 
     def move(self, entry: Entry, state: TransferState, transfer: Transfer | None = None) -> None:
-        """Every change of a transfer's state or identity goes through here, so that totals are exact."""
+        """Every change of a state or an identity goes through here, so that totals are exact."""
         self._count(entry, -1)
         entry.state = state
         entry.transfer = transfer or entry.transfer

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from transferhub.errors import ConflictError
 from transferhub.model.run import Run, RunState, Task, TaskId
 from transferhub.model.transfer import RunId
+
+_Record = TypeVar("_Record", Task, Run)
 
 
 class MemoryTaskStore:
@@ -26,7 +29,7 @@ class MemoryTaskStore:
         return self._tasks.get(ident)
 
     async def find_task(self, fingerprint: str) -> Task | None:
-        found = (task for task in self._newest_tasks() if task.fingerprint == fingerprint)
+        found = (task for task in _newest(self._tasks.values()) if task.fingerprint == fingerprint)
         return next(found, None)
 
     async def update_task(self, task: Task) -> Task:
@@ -38,7 +41,7 @@ class MemoryTaskStore:
         return updated
 
     async def tasks(self, *, limit: int = 100) -> Sequence[Task]:
-        return self._newest_tasks()[:limit]
+        return _newest(self._tasks.values())[:limit]
 
     async def create_run(self, run: Run) -> None:
         if run.ident in self._runs:
@@ -59,16 +62,18 @@ class MemoryTaskStore:
     async def runs(
         self, *, task: TaskId | None = None, states: Sequence[RunState] = (), limit: int = 100
     ) -> Sequence[Run]:
-        newest = sorted(reversed(self._runs.values()), key=lambda run: run.created_at, reverse=True)
         return [
             run
-            for run in newest
+            for run in _newest(self._runs.values())
             if (task is None or run.task == task) and (not states or run.state in states)
         ][:limit]
 
     async def aclose(self) -> None:
         return
 
-    def _newest_tasks(self) -> list[Task]:
-        # A dict keeps the order of creation, which decides among equal times.
-        return sorted(reversed(self._tasks.values()), key=lambda t: t.created_at, reverse=True)
+
+def _newest(created: Iterable[_Record]) -> list[_Record]:
+    # The order of creation decides among equal times; see the stability of sort.
+    newest = [*created][::-1]
+    newest.sort(key=lambda record: record.created_at, reverse=True)
+    return newest

@@ -71,12 +71,19 @@ def from_text(text: str) -> str:
     return text
 
 
+def to_words(text: str) -> str:
+    """Words for people, which may quote anything, as `from_text` reads them; half a surrogate pair,
+    which no database holds, becomes a question mark."""
+    return to_text(text.encode(errors="replace").decode())
+
+
 def worker_code(worker: str) -> int:
     """A number for a worker's name: short enough for every row, and never the same for two."""
     return int.from_bytes(blake2b(worker.encode(), digest_size=8).digest(), "big", signed=True)
 
 
 def to_transfer(
+    state: int,
     key: str,
     difference: int,
     size: int,
@@ -85,9 +92,8 @@ def to_transfer(
     storage_class: str,
     action: int,
     detail: str,
-    state: int,
 ) -> Transfer:
-    """Reads the columns of TRANSFER_COLUMNS and the present state."""
+    """Reads the present state and the columns of TRANSFER_COLUMNS."""
     return Transfer(
         from_text(key),
         DIFFERENCES[difference],

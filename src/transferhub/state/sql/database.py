@@ -7,9 +7,9 @@ import random
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
@@ -25,8 +25,8 @@ _SQLITE_NEEDED = (3, 38)  # UPDATE FROM, RETURNING and the JSON functions, built
 _BUSY_SECONDS = 30
 _PRAGMAS = (
     # Readers and the writer do not wait for each other, and only checkpoints wait for the disk.
-    # A killed process loses nothing. A machine that loses power may lose its last transactions, never
-    # a part of one: what they recorded is found, or copied, again.
+    # A killed process loses nothing. A machine that loses power may lose its last transactions,
+    # never a part of one: what they recorded is found, or copied, again.
     "PRAGMA synchronous = NORMAL",
     "PRAGMA foreign_keys = ON",
     "PRAGMA temp_store = MEMORY",
@@ -50,7 +50,7 @@ class Database:
 
     @classmethod
     async def open(cls, url: str) -> Self:
-        """Opens `sqlite:///path` or `postgresql://user@host/name`, and brings its tables up to date.
+        """Opens `sqlite:///path` or `postgresql://user@host/name`, its tables up to date.
 
         Raises:
             InputError: the URL names no database that we know.
@@ -140,7 +140,7 @@ def _sqlite_engine(url: URL) -> Engine:
     return engine
 
 
-def _prepare_sqlite(connection: Any, _record: object) -> None:
+def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     # Begin and commit are ours: the module's own rules would begin transactions as readers.
     connection.isolation_level = None
     cursor = connection.cursor()
@@ -165,6 +165,3 @@ def _postgres_engine(url: URL) -> Engine:
             'pip install "data-transfer-hub[postgresql]".',
             code="state_driver",
         ) from error
-
-
-__all__ = ["Connection", "Database", "parse_url"]

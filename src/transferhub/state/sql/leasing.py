@@ -30,8 +30,8 @@ MIN_DUE = 1
 """0 is the due of work that was never leased."""
 
 _OPEN = "run_id = ? AND state <= 1"  # to the letter the condition of the index
-# Both kinds of rows have one shape: weight, id of the part or 0, id of the transfer, state, attempts,
-# finish, upload, number, start and size of the part, and the transfer.
+# Both kinds of rows have one shape: weight, id of the part or 0, id of the transfer, state,
+# attempts, finish, upload, number, start and size of the part, and the transfer.
 _TRANSFERS = (
     "CASE WHEN finish = 1 OR action = 1 THEN 0 ELSE size END AS weight, 0 AS part, id, state, "
     f"attempts, finish, upload_ref, 0 AS number, 0 AS start, 0 AS part_size, {TRANSFER_COLUMNS}"
@@ -106,14 +106,14 @@ def release(session: Session, leases: Sequence[Lease], now: datetime) -> None:
 
 def reclaim(session: Session, run: RunId, workers: Sequence[WorkerId], now: datetime) -> int:
     run_id, tallies = find_run(session, run), Tallies()
-    codes = [worker_code(worker) for worker in workers]
+    codes, dialect = [worker_code(worker) for worker in workers], session.dialect
     of_workers = f"WHERE {_OPEN} AND due > 0 AND state = {LEASED} AND worker"
     taken = {
         table: session.fetch(
             columns,
-            f"FROM {table} {of_workers} {session.dialect.any_of} ORDER BY id {session.dialect.lock}",
+            f"FROM {table} {of_workers} {dialect.any_of} ORDER BY id {dialect.lock}",
             run_id,
-            session.dialect.list(codes),
+            dialect.list(codes),
         )
         for table, columns in (("transfers", "id, action, size"), ("parts", "id"))
     }
@@ -130,7 +130,8 @@ def _give_back(
 ) -> None:
     for table, ids in (("transfers", transfers), ("parts", parts)):
         session.execute_ids(
-            f"UPDATE {table} SET state = {WAITING}, due = ?, attempts = attempts - 1 WHERE id {{ids}}",
+            f"UPDATE {table} SET state = {WAITING}, due = ?, attempts = attempts - 1 "
+            "WHERE id {ids}",
             ids,
             to_micros(now),
         )
@@ -207,7 +208,7 @@ def _to_lease(
 ) -> Lease:
     _, part, ident, _, attempts, finish, upload_ref, number, start, size, *transfer = row
     upload = None if upload_ref is None else uploads[upload_ref]
-    value, attempt = to_transfer(*transfer, WAITING), attempts + 1
+    value, attempt = to_transfer(WAITING, *transfer), attempts + 1
     if part:
         found = Part(number, start, size)
         return Lease(run, part, token, WorkKind.PART, value, attempt, found, upload)

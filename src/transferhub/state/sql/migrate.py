@@ -68,7 +68,8 @@ def upgrade(connection: Connection, where: str, revision: str = "head") -> None:
         command.upgrade(config, revision)
     except CommandError as error:
         raise StateError(
-            f"The state in {where} was written by a newer version of this program: install that one.",
+            f"The state in {where} was written by a newer version of this program: "
+            "install that one.",
             code="state_newer",
         ) from error
 

@@ -98,7 +98,7 @@ def release_held(session: Session, run: RunId) -> int:
         tallies.add(run_id, action, WAITING, count, int(size))
         released += count
     session.execute(
-        f"UPDATE transfers SET state = {WAITING} WHERE run_id = ? AND state = {HELD}",  # noqa: S608
+        f"UPDATE transfers SET state = {WAITING} WHERE run_id = ? AND state = {HELD}",
         run_id,
     )
     tallies.save(session)

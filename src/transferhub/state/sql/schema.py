@@ -73,13 +73,13 @@ ledgers = Table(
     metadata,
     Column("id", _Ident, primary_key=True),
     Column("run", Text, nullable=False, unique=True),
-    # A number is never given twice, or a writer that still knows a purged one would write to another
-    # run.
+    # A number is never given twice, or a writer that still knows a purged one would write to
+    # another run.
     sqlite_autoincrement=True,
 )
 
-# No foreign key to `ledgers`: to check it for each row would cost more than to write the row. Writers
-# lock the run's row instead (see `ledgers.py`).
+# No foreign key to `ledgers`: to check it for each row would cost more than to write the row.
+# Writers lock the run's row instead (see `ledgers.py`).
 transfers = Table(
     "transfers",
     metadata,

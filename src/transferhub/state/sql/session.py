@@ -31,6 +31,14 @@ class Session:
             return 0
         return self.dialect.execute_rows(self.connection, sql, columns, rows, values)
 
+    def insert(self, sql: str, *values: object) -> int:
+        """Executes an INSERT of one row; returns what its RETURNING names."""
+        return self.dialect.insert(self.connection, sql, values)
+
+    def insert_new(self, run_id: int, columns: Columns, rows: Sequence[Row]) -> Sequence[Row]:
+        """Inserts transfers whose keys are new; returns (action, state, count, size) of those."""
+        return self.dialect.insert_new(self.connection, run_id, columns, rows)
+
     def execute_ids(self, sql: str, ids: Sequence[int], *values: object) -> int:
         """Executes with `ids` as the last parameter, which stands at `{ids}`."""
         if not ids:

@@ -56,7 +56,7 @@ def save_parts(
     open_parts = sum(not part.etag for part in parts)
     session.execute("DELETE FROM parts WHERE transfer_id = ?", row.ident)
     session.execute_rows(
-        f"INSERT INTO parts (transfer_id, run_id, {_PART_NAMES}) "  # noqa: S608
+        f"INSERT INTO parts (transfer_id, run_id, {_PART_NAMES}) "
         f"SELECT ?, ?, {_PART_NAMES} FROM ({{rows}}) AS v",
         _PART_COLUMNS,
         [
