@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from operator import itemgetter
 from typing import TypeVar
 
 from transferhub.errors import ConflictError
 from transferhub.model.run import Run, RunState, Task, TaskId
 from transferhub.model.transfer import RunId
 
-_Record = TypeVar("_Record", Task, Run)
+_Record = TypeVar("_Record", bound=Task | Run)
 
 
 class MemoryTaskStore:
@@ -73,7 +74,6 @@ class MemoryTaskStore:
 
 
 def _newest(created: Iterable[_Record]) -> list[_Record]:
-    # The order of creation decides among equal times; see the stability of sort.
-    newest = [*created][::-1]
-    newest.sort(key=lambda record: record.created_at, reverse=True)
-    return newest
+    # The order of creation decides among equal times.
+    numbered = [(record.created_at, number, record) for number, record in enumerate(created)]
+    return [record for _, _, record in sorted(numbered, key=itemgetter(0, 1), reverse=True)]
