@@ -12,8 +12,8 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Self
 
+from transferhub.engine.folders import writing
 from transferhub.engine.listing import Window
-from transferhub.errors import StateError
 from transferhub.model.objects import ObjectEntry
 
 _RUN_ENTRIES = 50_000
@@ -33,7 +33,8 @@ class DiskSort:
     """
 
     def __init__(self, spool: Path) -> None:
-        self._folder = tempfile.TemporaryDirectory(dir=spool, prefix="sort-")
+        with writing("the sorted listings in", spool):
+            self._folder = tempfile.TemporaryDirectory(dir=spool, prefix="sort-")
         self._rows: list[Row] = []
         self._runs: list[Path] = []
 
@@ -71,16 +72,9 @@ class DiskSort:
             return
         self._rows.sort(key=lambda row: row[0])
         path = Path(self._folder.name) / f"{len(self._runs)}"
-        try:
-            with path.open("wb") as file:
-                for start in range(0, len(self._rows), _BLOCK):
-                    marshal.dump(self._rows[start : start + _BLOCK], file)
-        except OSError as error:
-            raise StateError(
-                f"cannot sort a listing in {self._folder.name}: {error.strerror};"
-                " free some space there or choose another place with --state",
-                code="state_full",
-            ) from error
+        with writing("the sorted listings in", path.parent), path.open("wb") as file:
+            for start in range(0, len(self._rows), _BLOCK):
+                marshal.dump(self._rows[start : start + _BLOCK], file)
         self._runs.append(path)
         self._rows = []
 

@@ -11,13 +11,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+from transferhub.engine.folders import emptied, writing
 from transferhub.engine.groups import first_error
 from transferhub.engine.progress import Observer, Phase, Progress, Summary
 from transferhub.engine.replication import Replication
 from transferhub.engine.report import balance, write_report, write_summary
 from transferhub.errors import GuardError, StoreError
 from transferhub.model.run import RunState
-from transferhub.model.transfer import Action, RunId, Totals, TransferState, WorkerId
+from transferhub.model.transfer import (
+    Action,
+    RunId,
+    Totals,
+    TransferState,
+    UploadRecord,
+    WorkerId,
+)
 from transferhub.state.base import Ledger
 
 _LOOK_SECONDS = 0.25
@@ -79,6 +87,7 @@ class Job:
 
     Attributes:
         former_workers: of an earlier start of this run; they are dead.
+        earlier_runs: of the same task, ended; uploads that they could not abort are aborted now.
         destination: for messages.
         folder: the run's own, for its report and its spool.
     """
@@ -91,6 +100,7 @@ class Job:
     destination: str
     folder: Path
     former_workers: Sequence[WorkerId] = ()
+    earlier_runs: Sequence[RunId] = ()
     scan: bool = True
 
 
@@ -114,7 +124,8 @@ class Execution:
         started = time.monotonic()
         job = self._job
         try:
-            job.folder.mkdir(parents=True, exist_ok=True)
+            with writing("the run's folder", job.folder):
+                job.folder.mkdir(parents=True, exist_ok=True)
             await job.replication.check()
             await self._recover()
             await self._work(stop)
@@ -127,9 +138,10 @@ class Execution:
             self._meter.close()
 
     def note(self, sentence: str) -> None:
-        """Something that the user should know at the end, too."""
-        self._notes.append(sentence)
-        self._talk(sentence)
+        """Something that the user should know at the end, too; told once."""
+        if sentence not in self._notes:
+            self._notes.append(sentence)
+            self._talk(sentence)
 
     async def _recover(self) -> None:
         """Takes back what dead workers held."""
@@ -146,20 +158,22 @@ class Execution:
         await self._abort_uploads()
 
     async def _abort_uploads(self) -> None:
-        """Aborts the uploads that nothing needs any more."""
-        job = self._job
-        for record in await job.ledger.uploads(job.run):
-            if not record.abandoned:
-                continue
-            try:
-                await job.replication.abort(record.upload)
-            except StoreError as error:
-                self.note(
-                    f"an upload of {record.upload.key!r} could not be aborted and will be tried again"
-                    f" at the next start: {error.message}"
-                )
-            else:
-                await job.ledger.forget_upload(job.run, record)
+        """Aborts the uploads that nothing needs any more, also those of earlier runs."""
+        for run in (self._job.run, *self._job.earlier_runs):
+            for record in await self._job.ledger.uploads(run):
+                if record.abandoned:
+                    await self._abort_upload(run, record)
+
+    async def _abort_upload(self, run: RunId, record: UploadRecord) -> None:
+        try:
+            await self._job.replication.abort(record.upload)
+        except StoreError as error:
+            self.note(
+                f"an upload of {record.upload.key!r} could not be aborted and will be tried again"
+                f" at the next start: {error.message}"
+            )
+        else:
+            await self._job.ledger.forget_upload(run, record)
 
     async def _work(self, stop: asyncio.Event) -> None:
         """Lists and copies side by side, then deletes."""
@@ -178,8 +192,7 @@ class Execution:
     async def _find_and_settle(self) -> None:
         job = self._job
         if job.scan:
-            spool = job.folder / "spool"
-            spool.mkdir(exist_ok=True)
+            spool = emptied(job.folder / "spool")
             await job.replication.find(job.run, job.ledger, spool, self.note)
         self._meter.listing = False
         await self._settled()

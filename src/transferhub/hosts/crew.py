@@ -1,4 +1,4 @@
-"""Workers on this machine: one in the finder's own process, the others in processes of their own."""
+"""Workers on this machine: one in the finder's process, the others in processes of their own."""
 
 from __future__ import annotations
 
@@ -107,11 +107,11 @@ async def _supervise(
     ledger: Ledger,
     stop: asyncio.Event,
 ) -> None:
-    pipe.send(assignment)
     stopper = asyncio.create_task(_send_stop(pipe, stop))
     try:
+        pipe.send(assignment)
         answer = await _receive(pipe)
-    except EOFError:
+    except (EOFError, OSError):
         process.join(_JOIN_SECONDS)
         back = await ledger.reclaim(assignment.run, [assignment.worker])
         log.warning(

@@ -14,13 +14,14 @@ from typing import Any, TypeVar
 
 from transferhub.engine.compare import CompareMode
 from transferhub.engine.execution import DeleteGuard, Execution, Job
+from transferhub.engine.folders import writing
 from transferhub.engine.progress import Observer, Summary
 from transferhub.engine.replication import Replication
 from transferhub.engine.report import document, write_report
 from transferhub.engine.survey import Survey
 from transferhub.engine.tuning import Tuning
 from transferhub.engine.worker import Worker
-from transferhub.errors import InputError, RunError, TransferHubError
+from transferhub.errors import InputError, RunError, StoreError, TransferHubError
 from transferhub.hosts.crew import Assignment, LocalCrew, WorkerProcesses
 from transferhub.hosts.doctor import Finding, examine
 from transferhub.hosts.locks import only_process
@@ -51,6 +52,9 @@ T = TypeVar("T")
 Talk = Callable[[str], None]
 
 _FIRST_DIFFERENCES = 1_000
+_ENDED_STATES = frozenset(RunState) - RESUMABLE_STATES
+_LOOK_BACK = 20
+"""Earlier runs of a task that are asked for uploads that they left."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +79,7 @@ class _State:
 
 
 class LocalHost:
-    """The composition root of one machine. Each verb runs an event loop of its own until it is done."""
+    """The composition root of one machine. Each verb runs an event loop of its own to its end."""
 
     def __init__(self, settings: Settings, *, talk: Talk, observer: Observer | None) -> None:
         self._settings = settings
@@ -93,7 +97,7 @@ class LocalHost:
 
         async def steps(state: _State, processes: WorkerProcesses, stop: asyncio.Event) -> Summary:
             task = await _task_of(state.tasks, with_digests(spec))
-            former = await state.tasks.runs(task=task.ident, states=sorted(RESUMABLE_STATES))
+            former = await _unfinished(state, task)
             if not resume:
                 await self._supersede(state, spec, tuning, former)
             run = former[0] if former and resume else await _new_run(state.tasks, task)
@@ -109,8 +113,9 @@ class LocalHost:
             if found.state in {RunState.SUCCEEDED, RunState.COMPLETED_WITH_FAILURES}:
                 raise InputError(
                     "run",
-                    f"{found.ident} has ended ({found.state}), there is nothing to resume; start the"
-                    f" transfer again, or work on its failures with: dth redrive {found.ident}",
+                    f"{found.ident} has ended ({found.state}), there is nothing to resume; start"
+                    " the transfer again, or work on its failures with: dth redrive"
+                    f" {found.ident}",
                 )
             spec = ObjectsSpec.from_json(task.spec)
             return await self._execute(state, found, spec, tuning, processes, stop)
@@ -120,7 +125,11 @@ class LocalHost:
     def redrive(
         self, run: RunId, tuning: Tuning, *, code: str = "", key: str = "*"
     ) -> tuple[int, Summary | None]:
-        """Queues dead letters again and works on them. Returns how many, and how the run ends now."""
+        """Queues dead letters again and works on them.
+
+        Returns:
+            How many, and how the run ends now.
+        """
 
         async def steps(
             state: _State, processes: WorkerProcesses, stop: asyncio.Event
@@ -181,6 +190,7 @@ class LocalHost:
                         destination=spec.destination.url,
                         folder=folder,
                         former_workers=former,
+                        earlier_runs=await _with_uploads(state, run),
                         scan=scan,
                     )
                     execution = Execution(job, talk=self._talk, observer=self._observer)
@@ -215,9 +225,32 @@ class LocalHost:
             for run in former:
                 folder = self._settings.state / "runs" / run.ident
                 with only_process(folder / "lock", f"run {run.ident}"):
-                    await _give_up(state, run, replication)
+                    await self._give_up(state, run, replication)
         finally:
             await replication.aclose()
+
+    async def _give_up(self, state: _State, run: Run, replication: Replication) -> None:
+        await state.ledger.reset(run.ident)
+        for record in await state.ledger.uploads(run.ident):
+            try:
+                await replication.abort(record.upload)
+            except StoreError as error:
+                self._talk(
+                    f"an upload of {record.upload.key!r} could not be aborted and will be tried"
+                    f" again later: {error.message}"
+                )
+            else:
+                await state.ledger.forget_upload(run.ident, record)
+        await state.tasks.update_run(
+            replace(
+                run,
+                state=RunState.FAILED,
+                error_code="superseded",
+                error="it was interrupted, and a later start was told not to resume it",
+                ended_at=utc_now(),
+                workers=(),
+            )
+        )
 
     async def _verified(self, summary: Summary, spec: ObjectsSpec, tuning: Tuning) -> Summary:
         found = await self._compare(spec.model_copy(update={"compare": CompareMode.ETAG}), tuning)
@@ -274,7 +307,8 @@ class LocalHost:
         self, spec: ObjectsSpec, tuning: Tuning, see: Callable[[Transfer], None]
     ) -> ScanCounts:
         spool = self._settings.state / "spool"
-        spool.mkdir(parents=True, exist_ok=True)
+        with writing("the folder", spool):
+            spool.mkdir(parents=True, exist_ok=True)
         survey = Survey(see)
         replication = open_replication(spec, tuning, self._env)
         try:
@@ -363,7 +397,8 @@ class LocalHost:
             processes.close()
 
     async def _open_state(self, stack: AsyncExitStack) -> _State:
-        self._settings.state.mkdir(parents=True, exist_ok=True)
+        with writing("the state folder", self._settings.state):
+            self._settings.state.mkdir(parents=True, exist_ok=True)
         ledger = await open_ledger(self._database)
         stack.push_async_callback(ledger.aclose)
         tasks = await open_task_store(self._database)
@@ -389,8 +424,10 @@ class LocalHost:
 
 
 async def _task_of(tasks: TaskStore, spec: ObjectsSpec) -> Task:
-    """The task of this spec; a new one where there is none, or where the parameters that do not change
-    its work have changed."""
+    """The task of this spec; a new one where there is none.
+
+    One whose parameters differ in what does not change its work takes over the new ones.
+    """
     known = await tasks.find_task(spec.fingerprint())
     if known is None:
         task = Task(
@@ -406,6 +443,25 @@ async def _task_of(tasks: TaskStore, spec: ObjectsSpec) -> Task:
     if known.spec != spec.to_json():
         return await tasks.update_task(replace(known, spec=spec.to_json()))
     return known
+
+
+async def _unfinished(state: _State, task: Task) -> list[Run]:
+    """Runs for the same command to go on with, newest first: those that were stopped or killed, and
+    the newest one where it failed with work left."""
+    known = await state.tasks.runs(task=task.ident)
+    found = [run for run in known if run.state in RESUMABLE_STATES]
+    if known and known[0].state is RunState.FAILED:
+        totals = await state.ledger.totals(known[0].ident)
+        if totals.open or totals.shards_done < totals.shards or totals.uploads:
+            found.insert(0, known[0])
+    return found
+
+
+async def _with_uploads(state: _State, run: Run) -> list[RunId]:
+    """Ended runs of the same task that could not abort all of their uploads."""
+    ended = await state.tasks.runs(task=run.task, states=sorted(_ENDED_STATES), limit=_LOOK_BACK)
+    others = [other.ident for other in ended if other.ident != run.ident]
+    return [other for other in others if (await state.ledger.totals(other)).uploads]
 
 
 async def _new_run(tasks: TaskStore, task: Task) -> Run:
@@ -459,22 +515,6 @@ async def _failed(ledger: Ledger, run: Run, error: TransferHubError) -> Summary:
         raise error from None
     summary = Summary.of(run.ident, RunState.FAILED, totals, seconds=0.0)
     return replace(summary, error_code=error.code, error=error.message)
-
-
-async def _give_up(state: _State, run: Run, replication: Replication) -> None:
-    await state.ledger.reset(run.ident)
-    for record in await state.ledger.uploads(run.ident):
-        await replication.abort(record.upload)
-        await state.ledger.forget_upload(run.ident, record)
-    await state.tasks.update_run(
-        replace(
-            run,
-            state=RunState.FAILED,
-            error_code="superseded",
-            error="it was interrupted, and a later start was told not to resume it",
-            ended_at=utc_now(),
-        )
-    )
 
 
 async def _find(tasks: TaskStore, run: RunId) -> tuple[Run, Task]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from transferhub.engine.folders import writing
 from transferhub.errors import RunError
 
 
@@ -17,9 +18,12 @@ def only_process(path: Path, what: str) -> Iterator[None]:
 
     Raises:
         RunError: code "already_running", another process holds it.
+        StateError: the file cannot be made.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+", encoding="ascii") as file:
+    with writing("the lock file", path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a+", encoding="ascii")
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -29,7 +33,7 @@ def only_process(path: Path, what: str) -> Iterator[None]:
                 " it, or stop it with Ctrl-C or kill and start again",
                 code="already_running",
             ) from None
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
+        with suppress(OSError):  # on a full disk the lock holds all the same
+            file.truncate(0)
+            os.write(file.fileno(), str(os.getpid()).encode("ascii"))
         yield
