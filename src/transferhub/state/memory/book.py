@@ -77,6 +77,7 @@ class Entry:
     work: Work = field(init=False)
     finish: bool = False
     parts: dict[int, Work] = field(default_factory=dict)
+    open_parts: int = 0
     upload: Upload | None = None
     moved_bytes: int = 0
     destination_etag: str = ""
@@ -169,12 +170,14 @@ class Book:
             work = self._new_work(entry, part)
             entry.parts[part.number] = work
             if not part.etag:
+                entry.open_parts += 1
                 self.queue(work, AT_ONCE)
 
     def drop_parts(self, entry: Entry) -> None:
         for work in entry.parts.values():
             del self._work[work.ident]
         entry.parts.clear()
+        entry.open_parts = 0
         entry.finish = False
 
     def tallies(self) -> dict[tuple[Action, TransferState], Tally]:

@@ -104,7 +104,7 @@ class MemoryLedger:
         lost = []
         for outcome in outcomes:
             work = self._held(outcome.lease)
-            if work is None:
+            if work is None or work.part is not None:
                 lost.append(outcome.lease)
             else:
                 self._end(self._book(outcome.lease.run), work, outcome)
@@ -119,6 +119,7 @@ class MemoryLedger:
                 continue
             work.token = 0
             work.part = work.part._replace(etag=outcome.etag)
+            work.entry.open_parts -= 1
             self._finish_if_whole(self._book(outcome.lease.run), work.entry)
         return lost
 
@@ -295,7 +296,7 @@ class MemoryLedger:
         entry.ended_at = self._clock()
 
     def _finish_if_whole(self, book: Book, entry: Entry) -> None:
-        if all(work.part is not None and work.part.etag for work in entry.parts.values()):
+        if not entry.open_parts:
             entry.finish = True
             self._wait(book, entry.work, self._clock())
 

@@ -1,0 +1,25 @@
+"""The suite of the Ledger port: a test for each of its guarantees.
+
+A new ledger passes it with a subclass like this:
+
+    class TestMyLedger(LedgerSuite):
+        @pytest.fixture
+        async def ledger(self, clock: FakeClock) -> AsyncIterator[Ledger]:
+            ledger = await MyLedger.open(..., clock)
+            yield ledger
+            await ledger.aclose()
+"""
+
+from tests.conformance.ledger_facts import FakeClock
+from tests.conformance.ledger_failing import FailingTests
+from tests.conformance.ledger_leasing import LeasingTests
+from tests.conformance.ledger_parts import PartTests
+from tests.conformance.ledger_reading import ReadingTests
+from tests.conformance.ledger_recording import RecordingTests
+
+
+class LedgerSuite(RecordingTests, LeasingTests, PartTests, FailingTests, ReadingTests):
+    """Every test of the port. See LedgerFacts for what a subclass gives."""
+
+
+__all__ = ["FakeClock", "LedgerSuite"]
