@@ -4,9 +4,10 @@ from pathlib import Path
 import pytest
 
 from tests.conformance.ledgers import FakeClock, LedgerSuite
+from tests.conformance.task_stores import TaskStoreSuite
 from tests.servers.postgres import PostgresServer
-from transferhub.state.base import Ledger
-from transferhub.state.sql import SqlLedger
+from transferhub.state.base import Ledger, TaskStore
+from transferhub.state.sql import SqlLedger, SqlTaskStore
 
 
 @pytest.fixture(scope="module")
@@ -32,3 +33,20 @@ class TestPostgresLedger(LedgerSuite):
         ledger = await SqlLedger.open(shared_url, clock)
         yield ledger
         await ledger.aclose()
+
+
+class TestSqliteTaskStore(TaskStoreSuite):
+    @pytest.fixture
+    async def store(self, tmp_path: Path) -> AsyncIterator[TaskStore]:
+        store = await SqlTaskStore.open(f"sqlite:///{tmp_path}/state.sqlite3")
+        yield store
+        await store.aclose()
+
+
+@pytest.mark.postgresql
+class TestPostgresTaskStore(TaskStoreSuite):
+    @pytest.fixture
+    async def store(self, postgres_url: str) -> AsyncIterator[TaskStore]:
+        store = await SqlTaskStore.open(postgres_url)
+        yield store
+        await store.aclose()
