@@ -22,7 +22,7 @@ from transferhub.plugins.objects.selection import Selection
 from transferhub.plugins.objects.spec import ObjectsSpec
 from transferhub.stores.adaptive import AdaptiveLimit, AdaptiveStore
 from transferhub.stores.base import ObjectStore
-from transferhub.stores.retrying import RetryingStore
+from transferhub.stores.retrying import RetryingStore, RetryPolicy
 from transferhub.stores.throttled import ThrottledStore, TokenBucket
 
 
@@ -72,7 +72,7 @@ def _wrapped(
     store = AdaptiveStore(store, AdaptiveLimit(max(tuning.concurrency, tuning.listers)))
     if requests is not None or bandwidth is not None:
         store = ThrottledStore(store, requests=requests, bandwidth=bandwidth)
-    return RetryingStore(store)
+    return RetryingStore(store, policy=RetryPolicy(patience=tuning.patience))
 
 
 def _scope(spec: ObjectsSpec, env: Mapping[str, str]) -> Scope:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -14,6 +15,8 @@ from transferhub.stores.base import ObjectReader, ObjectStore
 from transferhub.stores.wrapper import StoreCall, StoreWrapper
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 _COOL_SECONDS = 1.0
 """Answers of requests that were sent before the last decrease say nothing new."""
@@ -59,11 +62,14 @@ class AdaptiveLimit:
         if self.limit < self.most:
             self.limit = min(self.most, self.limit + 1 / self.limit)
 
-    def throttled(self) -> None:
+    def throttled(self) -> bool:
+        """Returns whether it halved."""
         now = self._clock()
-        if now - self._decreased_at >= _COOL_SECONDS:
-            self._decreased_at = now
-            self.limit = max(1.0, self.limit / 2)
+        if now - self._decreased_at < _COOL_SECONDS:
+            return False
+        self._decreased_at = now
+        self.limit = max(1.0, self.limit / 2)
+        return True
 
 
 class AdaptiveStore(StoreWrapper):
@@ -78,12 +84,21 @@ class AdaptiveStore(StoreWrapper):
         try:
             result = await operation()
         except ThrottledError:
-            self._limit.throttled()
+            self._slow_down()
             raise
         finally:
             self._limit.leave()
         self._limit.succeeded()
         return result
+
+    def _slow_down(self) -> None:
+        if self._limit.throttled():
+            log.info(
+                "%s asks to slow down: %d requests at once from now on",
+                self.location,
+                self._limit.limit,
+                extra={"action": "slowed_down", "limit": int(self._limit.limit)},
+            )
 
     @asynccontextmanager
     async def get(
@@ -96,7 +111,7 @@ class AdaptiveStore(StoreWrapper):
             ) as reader:
                 yield reader
         except ThrottledError:
-            self._limit.throttled()
+            self._slow_down()
             raise
         finally:
             self._limit.leave()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -15,6 +16,10 @@ from transferhub.stores.base import ObjectStore
 from transferhub.stores.wrapper import StoreCall, StoreWrapper, Verb
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+_TELL_SECONDS = 60.0
 
 CONTROL_VERBS = frozenset(
     {
@@ -43,12 +48,23 @@ class RetryPolicy:
         first: longest wait before the second attempt; it doubles from attempt to attempt.
         most: longest wait before any attempt.
         within: no attempt starts later than this after the first one.
+        patience: how long an endpoint may ask to slow down, or not be there at all, before such
+            attempts count. `check` has none: who waits for it wants to hear of a wrong endpoint.
     """
 
     attempts: int = 5
     first: timedelta = timedelta(milliseconds=250)
     most: timedelta = timedelta(seconds=10)
     within: timedelta = timedelta(minutes=1)
+    patience: timedelta = timedelta(0)
+
+    def gives_up(self, verb: Verb, error: StoreError, failures: int, seconds: float) -> bool:
+        """Whether `error` is the end after so many failures, the next attempt being `seconds` after
+        the first."""
+        if verb is not Verb.CHECK and _is_of_endpoint(error):
+            within = max(self.patience, self.within).total_seconds()
+            return seconds > within or (failures >= self.attempts and not self.patience)
+        return failures >= self.attempts or seconds > self.within.total_seconds()
 
     def wait_seconds(self, failures: int, luck: float) -> float:
         """The wait after so many failures; `luck` in [0, 1) spreads it over the upper half."""
@@ -79,21 +95,31 @@ class RetryingStore(StoreWrapper):
         self._sleep = sleep
         self._luck = luck
         self._clock = clock
+        self._told_at = float("-inf")
 
     async def call(self, call: StoreCall, operation: Callable[[], Awaitable[T]]) -> T:
         if call.verb not in self._verbs:
             return await operation()
-        deadline = self._clock() + self._policy.within.total_seconds()
+        started = self._clock()
         failures = 0
         while True:
             try:
                 return await operation()
-            except (ThrottledError, TransientError):
+            except (ThrottledError, TransientError) as error:
                 failures += 1
                 wait = self._policy.wait_seconds(failures, self._luck())
-                if failures >= self._policy.attempts or self._clock() + wait > deadline:
+                seconds = self._clock() + wait - started
+                if self._policy.gives_up(call.verb, error, failures, seconds):
                     raise
+                if failures == self._policy.attempts:
+                    self._tell(error)
             await self._sleep(wait)
+
+    def _tell(self, error: StoreError) -> None:
+        """Once a minute, that only patience makes it go on."""
+        if self._clock() - self._told_at > _TELL_SECONDS:
+            self._told_at = self._clock()
+            log.warning("still waiting: %s", error.message, extra={"action": "store_waited_for"})
 
     async def delete(self, keys: Sequence[str]) -> Mapping[str, StoreError]:
         """As the port says; only the keys that failed for a passing reason are tried again."""
@@ -104,6 +130,10 @@ class RetryingStore(StoreWrapper):
             )
         except _StillFailingError:
             return batch.failed
+
+
+def _is_of_endpoint(error: StoreError) -> bool:
+    return isinstance(error, ThrottledError) or error.code == "unreachable"
 
 
 class _StillFailingError(TransientError):

@@ -1,4 +1,5 @@
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -67,6 +68,38 @@ async def test_the_last_attempt_raises_what_it_met() -> None:
     store, faulty = store_with(Fault(times=10, error=ThrottledError("slow down")))
     with pytest.raises(ThrottledError):
         await store.head("key")
+    assert len(faulty.calls) == 4
+
+
+@pytest.mark.parametrize(
+    "error", [ThrottledError("slow down"), TransientError("refused", code="unreachable")]
+)
+async def test_an_endpoint_is_waited_for_with_patience(error: StoreError) -> None:
+    time = FakeTime()
+    policy = replace(POLICY, patience=timedelta(minutes=3))
+    store, faulty = store_with(
+        Fault(verb=Verb.LIST, error=error, times=50), time=time, policy=policy
+    )
+    assert (await store.list()).entries == []
+    assert len(faulty.calls) == 51
+
+
+async def test_patience_with_an_endpoint_ends() -> None:
+    time = FakeTime()
+    policy = replace(POLICY, patience=timedelta(minutes=3))
+    store, _ = store_with(
+        Fault(error=ThrottledError("slow down"), times=500), time=time, policy=policy
+    )
+    with pytest.raises(ThrottledError):
+        await store.list()
+    assert 170 < sum(time.slept) <= 180
+
+
+async def test_a_check_has_no_patience() -> None:
+    policy = replace(POLICY, patience=timedelta(minutes=3))
+    store, faulty = store_with(Fault(error=ThrottledError("slow down"), times=500), policy=policy)
+    with pytest.raises(ThrottledError):
+        await store.check()
     assert len(faulty.calls) == 4
 
 
