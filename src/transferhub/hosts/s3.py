@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from ipaddress import ip_address, ip_network
 from pathlib import Path
+from typing import assert_never
 from urllib.parse import urlsplit
 
 from transferhub.errors import InputError
@@ -43,7 +44,7 @@ def open_s3(
             location's, such as "source_region".
     """
     try:
-        endpoint = _endpoint(location)
+        endpoint = _endpoint(location, _region(location, chosen, env))
         config = S3Config(
             bucket=location.bucket,
             endpoint=endpoint,
@@ -54,16 +55,30 @@ def open_s3(
                 read_timeout=timeout,
             ),
         )
-        return S3Store(config, _credentials(chosen))
+        return S3Store(config, _credentials(chosen, endpoint.region))
     except InputError as error:
         sentence = error.message.removeprefix(f"{error.field}: ")
         raise InputError(f"{location.environment}_{error.field}", sentence) from None
 
 
-def _endpoint(location: Location) -> Endpoint:
+def _region(location: Location, chosen: ChosenCredentials, env: Mapping[str, str]) -> str:
+    """The location's region, or for Amazon S3 the one that AWS's own tools would take."""
+    if location.region or location.provider_name != "aws":
+        return location.region
+    region = _first(env, ("AWS_REGION", "AWS_DEFAULT_REGION"))
+    if chosen.origin is Origin.PROFILE or (chosen.origin is Origin.CHAIN and not region):
+        from transferhub.stores.s3.chain import (  # noqa: PLC0415 - it loads botocore, see there
+            configured_region,
+        )
+
+        return configured_region(chosen.profile) or region
+    return region
+
+
+def _endpoint(location: Location, region: str) -> Endpoint:
     return resolve_endpoint(
         find_provider(location.provider_name),
-        location.region,
+        region,
         EndpointOptions(
             endpoint=location.endpoint,
             addressing=None if location.addressing == "auto" else Addressing(location.addressing),
@@ -76,16 +91,29 @@ def _endpoint(location: Location) -> Endpoint:
     )
 
 
-def _credentials(chosen: ChosenCredentials) -> CredentialSource:
-    if chosen.origin in (Origin.NONE, Origin.ANONYMOUS):
-        return Anonymous()
-    given = Credentials(
-        access_key=chosen.access_key, secret_key=chosen.secret_key, token=chosen.token
+def _credentials(chosen: ChosenCredentials, region: str) -> CredentialSource:
+    match chosen.origin:
+        case Origin.NONE | Origin.ANONYMOUS:
+            return Anonymous()
+        case Origin.FILE | Origin.VARIABLES:
+            given = Credentials(
+                access_key=chosen.access_key, secret_key=chosen.secret_key, token=chosen.token
+            )
+            return _resolved(chosen, given, region) if chosen.role_arn else StaticCredentials(given)
+        case Origin.PROFILE | Origin.CHAIN:
+            return _resolved(chosen, None, region)
+        case _:
+            assert_never(chosen.origin)
+
+
+def _resolved(chosen: ChosenCredentials, keys: Credentials | None, region: str) -> CredentialSource:
+    from transferhub.stores.s3.chain import (  # noqa: PLC0415 - it loads botocore, see there
+        ResolvedCredentials,
+        Role,
     )
-    if chosen.origin in (Origin.FILE, Origin.VARIABLES) and not chosen.role_arn:
-        return StaticCredentials(given)
-    # A profile, a role and the AWS chain are botocore's to resolve; stores.s3 does not do so yet.
-    raise InputError("credentials_file", f"cannot use {chosen.described}; give a file with keys")
+
+    role = Role(arn=chosen.role_arn, external_id=chosen.external_id) if chosen.role_arn else None
+    return ResolvedCredentials(profile=chosen.profile, keys=keys, role=role, region=region)
 
 
 def proxy_of(origin: str, env: Mapping[str, str]) -> str:

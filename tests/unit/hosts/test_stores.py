@@ -1,9 +1,11 @@
+import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from transferhub.errors import InputError
+from transferhub.errors import DeniedError, InputError
 from transferhub.hosts.s3 import proxy_of
 from transferhub.hosts.stores import describe_credentials, open_store, with_environment
 from transferhub.plugins.objects.location import Location
@@ -68,6 +70,72 @@ async def test_a_bucket_may_be_opened_anonymously() -> None:
     store = open_store(location(anonymous=True), env=KEYS)
     assert "amazonaws.com" in store.location
     await store.aclose()
+
+
+@pytest.fixture
+def aws_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """AWS configuration files with one profile, and no AWS variables."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    config = tmp_path / "config"
+    config.write_text("[default]\nregion=eu-west-3\n[profile work]\nregion=cn-north-1\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "absent"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("options", "env", "place"),
+    [
+        ({}, {}, "s3.eu-west-3.amazonaws.com"),
+        ({}, {"AWS_REGION": "us-west-2"}, "s3.us-west-2.amazonaws.com"),
+        ({}, {"AWS_DEFAULT_REGION": "us-west-1"}, "s3.us-west-1.amazonaws.com"),
+        ({}, {**KEYS, "DTH_SOURCE_REGION": "me-south-1"}, "s3.me-south-1.amazonaws.com"),
+        ({}, KEYS, "s3.us-east-1.amazonaws.com"),
+        ({"region": "sa-east-1"}, {"AWS_REGION": "us-west-2"}, "s3.sa-east-1.amazonaws.com"),
+        ({"profile": "work"}, {"AWS_REGION": "us-west-2"}, "s3.cn-north-1.amazonaws.com.cn"),
+        ({"endpoint": "http://127.0.0.1:1"}, {"AWS_REGION": "us-west-2"}, "127.0.0.1:1"),
+    ],
+)
+async def test_the_region_comes_from_where_aws_tools_take_it(
+    aws_home: Path, options: dict[str, Any], env: dict[str, str], place: str
+) -> None:
+    store = open_store(location(**options), env=env)
+    assert store.location.endswith(f"://{place}")
+    await store.aclose()
+
+
+async def test_each_way_to_credentials_is_a_principal_of_its_own(aws_home: Path) -> None:
+    keys = {"access_key_id": "k", "secret_access_key": "hunter2"}
+    for name, role in (("plain", {}), ("role", {"role_arn": "arn:aws:iam::1:role/r"})):
+        (aws_home / name).write_text(json.dumps({**keys, **role}))
+    stores = [
+        open_store(location(), env={}),
+        open_store(location(), env=KEYS),
+        open_store(location(anonymous=True), env={}),
+        open_store(location(profile="work"), env={}),
+        open_store(location(credentials_file=str(aws_home / "role")), env={}),
+    ]
+    principals = [store.capabilities.principal for store in stores]
+    assert len(set(principals)) == len(principals)
+    same = open_store(location(credentials_file=str(aws_home / "plain")), env={})
+    assert same.capabilities.principal == principals[1]
+    for store in (*stores, same):
+        await store.aclose()
+
+
+async def test_a_chain_without_credentials_is_refused_at_the_first_request(aws_home: Path) -> None:
+    store = open_store(location(), env={})
+    with pytest.raises(DeniedError, match="No credentials were found") as caught:
+        await store.check()
+    assert caught.value.code == "no_credentials"
+    await store.aclose()
+
+
+def test_a_profile_that_is_not_there_is_named_by_its_side(aws_home: Path) -> None:
+    with pytest.raises(InputError, match=r"^source_profile: .*'home'; there are default, work"):
+        open_store(location(profile="home"), env={})
 
 
 @pytest.mark.parametrize(

@@ -178,7 +178,9 @@ WRONG_REGION = frozenset(
         "IncorrectEndpoint",
     }
 )
+_HTTPS = re.compile(r"HTTP request .* HTTPS (?:server|port)")
 _VAGUE = frozenset({"", "InvalidArgument", "InvalidRequest"})
+_LONGEST_WORDS = 200
 _FIELD = re.compile(r"<(Code|Message|Region|Endpoint|RequestId|ServerTime)>([^<]*)</\1>")
 _ERROR = re.compile(rb"<(?:\w+:)?Error[\s>]")
 
@@ -190,11 +192,17 @@ def refusal_of(response: Response, body: bytes, *, clock: Clock = utc_now) -> Re
     return Refusal(
         status=response.status,
         code=fields.get("Code", ""),
-        message=fields.get("Message", ""),
+        message=fields.get("Message", "") or _plain(body),
         region=region,
         request_id=response.header("x-amz-request-id") or fields.get("RequestId", ""),
         skew_seconds=_seconds_ahead(fields.get("ServerTime", "") or response.header("date"), clock),
     )
+
+
+def _plain(body: bytes) -> str:
+    """The words of an answer that is no document: from a server of another kind."""
+    text = body[:_LONGEST_WORDS].decode(errors="replace")
+    return "" if "<" in text else " ".join(text.split())
 
 
 def holds_error(body: bytes) -> bool:
@@ -291,32 +299,46 @@ def _conditional(_asked: Asked, said: Refusal) -> Class | None:
     return None
 
 
+_KEY_UNKNOWN: Class = (
+    DeniedError,
+    "bad_credentials",
+    "the store does not know the access key; check the credentials",
+)
+_SECRET_WRONG: Class = (DeniedError, "bad_credentials", "check the secret access key")
+_TOKEN_WRONG: Class = (
+    DeniedError,
+    "bad_credentials",
+    "the session token is not valid; check the credentials",
+)
+_EXPIRED: Class = (
+    DeniedError,
+    "expired_credentials",
+    "the session token has expired; get new credentials",
+)
+_CREDENTIALS: Mapping[str, Class] = {
+    "InvalidAccessKeyId": _KEY_UNKNOWN,
+    "SignatureDoesNotMatch": _SECRET_WRONG,
+    "ExpiredToken": _EXPIRED,
+    "TokenRefreshRequired": _EXPIRED,
+    "InvalidToken": _TOKEN_WRONG,
+    "InvalidTokenId": _TOKEN_WRONG,
+}
+
+
 def _refused(asked: Asked, said: Refusal) -> Class | None:
-    match said.code:
-        case "InvalidAccessKeyId":
-            return (
-                DeniedError,
-                None,
-                "the store does not know the access key; check the credentials",
-            )
-        case "SignatureDoesNotMatch":
-            return DeniedError, None, "check the secret access key"
-        case "ExpiredToken" | "TokenRefreshRequired":
-            return DeniedError, None, "the session token has expired; get new credentials"
-        case "InvalidToken" | "InvalidTokenId":
-            return DeniedError, None, "the session token is not valid; check the credentials"
-        case "RequestTimeTooSkewed":
-            return DeniedError, "clock_skew", _skew(said.skew_seconds)
-        case _ if "kms" in (said.code + said.message).lower() and said.status in {400, 403}:
-            return (
-                DeniedError,
-                None,
-                "grant kms:GenerateDataKey and kms:Decrypt on the KMS key and check its id",
-            )
-        case _ if said.code in DENIED:
-            return DeniedError, None, f"grant {asked.operation.permission}"
-        case _:
-            return None
+    if said.code in _CREDENTIALS:
+        return _CREDENTIALS[said.code]
+    if said.code == "RequestTimeTooSkewed":
+        return DeniedError, "clock_skew", _skew(said.skew_seconds)
+    if "kms" in f"{said.code}{said.message}".lower() and said.status in _BY_KMS:
+        advice = "grant kms:GenerateDataKey and kms:Decrypt on the KMS key and check its id"
+        return DeniedError, None, advice
+    if said.code in DENIED:
+        return DeniedError, None, f"grant {asked.operation.permission}"
+    return None
+
+
+_BY_KMS = (HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN)
 
 
 def _impossible(asked: Asked, said: Refusal) -> Class | None:
@@ -349,8 +371,17 @@ def _by_status(asked: Asked, said: Refusal) -> Class:
             return DeniedError, None, "check the region and whether the credentials have expired"
         case 401 | 403:
             return DeniedError, None, _denied(asked)
+        case 400 if _HTTPS.search(said.message):
+            return DeniedError, "tls", "the endpoint is https and not http"
         case 404 if not asked.key:
-            return NotFoundError, "no_bucket", "there is no such bucket; check its name"
+            return (
+                NotFoundError,
+                "no_bucket",
+                "there is no such bucket, or this is no S3 server; check the name and the endpoint",
+            )
+        case 200 if said.code:
+            # A failure that is told in the body of a success.
+            return _RETRIED
         case status if status in _STATUSES:
             return _STATUSES[status]
         case status if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -409,6 +440,16 @@ _FAULTS: Mapping[Fault, Class] = {
         DeniedError,
         "tls",
         "the server's certificate is not trusted; give its CA bundle, or check the endpoint",
+    ),
+    Fault.EXPIRED: (
+        DeniedError,
+        "tls",
+        "the server's certificate is not valid today; have it renewed, or set this machine's clock",
+    ),
+    Fault.OTHER_HOST: (
+        DeniedError,
+        "tls",
+        "the server's certificate belongs to another host; check the endpoint",
     ),
     Fault.NOT_TLS: (
         DeniedError,

@@ -11,11 +11,13 @@ import httpcore
 
 from transferhub.errors import InputError
 from transferhub.stores.s3.transport import (
+    PIECE_BYTES,
     Fault,
     Request,
     Response,
     TransportConfig,
     TransportError,
+    certificate_fault,
 )
 
 _CONNECTIONS = 32
@@ -75,7 +77,7 @@ class RawTransport:
             request.method,
             url,
             headers=headers,
-            content=request.body,
+            content=_pieces(request.body) if request.body else None,
             extensions={"timeout": self._timeout},
         )
 
@@ -90,6 +92,12 @@ class RawTransport:
             max_keepalive_connections=_CONNECTIONS,
             keepalive_expiry=_IDLE_SECONDS,
         )
+
+
+async def _pieces(body: bytes) -> AsyncIterator[bytes]:
+    """The body, each piece of which has the whole write timeout."""
+    for start in range(0, len(body), PIECE_BYTES):
+        yield body[start : start + PIECE_BYTES]
 
 
 class _RawResponse:
@@ -185,7 +193,7 @@ def _connect_fault(detail: str) -> Fault:
     if "eof" in detail or "reset" in detail:
         return Fault.BROKEN
     if "certificate" in detail:
-        return Fault.UNTRUSTED
+        return certificate_fault(detail)
     if "ssl" in detail or "tls" in detail:
         return Fault.NOT_TLS
     if "name or service" in detail or "getaddrinfo" in detail or "nodename" in detail:

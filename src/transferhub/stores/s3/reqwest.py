@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -23,6 +24,7 @@ from pyreqwest.response import Response as PyreqwestResponse
 
 from transferhub.errors import InputError
 from transferhub.stores.s3.transport import (
+    PIECE_BYTES,
     STREAM_BUFFER_BYTES,
     Fault,
     Request,
@@ -30,12 +32,15 @@ from transferhub.stores.s3.transport import (
     TransportConfig,
     TransportError,
     UnreadableHeadersError,
+    certificate_fault,
 )
 
 _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
-_IDLE = timedelta(
-    seconds=60
-)  # servers close at 60 s or later; S3 itself does so earlier, harmlessly
+_NOT_HTTP = ("unexpected message from connection", "invalid http")
+# Servers close at 60 s or later; S3 itself does so earlier, harmlessly.
+_IDLE = timedelta(seconds=60)
+# Only a limit of last resort: a body in pieces is watched from here.
+_PATIENCE = timedelta(days=1)
 _KEEPALIVE = timedelta(seconds=30)
 
 
@@ -54,41 +59,64 @@ class ReqwestTransport:
         self._certificates = _certificates(config)
         self._proxy = _proxy(config)
         self._client: Client | None = None
+        self._patient_client: Client | None = None
 
     async def send(self, request: Request) -> Response:
         try:
-            answer = await self._builder(request).build().send()
+            if request.body is not None and len(request.body) > PIECE_BYTES:
+                return await self._send_in_pieces(request, request.body)
+            builder = self._builder(self._usual(), request)
+            if request.body is not None:
+                builder = builder.body_bytes(request.body)
+            if request.body == b"":
+                # It would leave the length out, which S3 refuses.
+                builder = builder.header("content-length", "0")
+            return _ReqwestResponse(await builder.build().send())
         except PyreqwestError as error:
             raise _classed(error) from error
-        return _ReqwestResponse(answer)
+
+    async def _send_in_pieces(self, request: Request, body: bytes) -> Response:
+        """Sends a body that may take longer than the read timeout, as long as it goes on.
+
+        The client's own read timeout runs while a body is sent, whether it advances or not.
+        """
+        client = self._patient_client
+        if client is None:
+            client = self._patient_client = self._build(_PATIENCE)
+        silence = self._config.read_timeout.total_seconds()
+        builder = self._builder(client, request).header("content-length", str(len(body)))
+        try:
+            async with asyncio.timeout(silence) as limit:
+                builder = builder.body_stream(_pieces(body, limit, silence))
+                return _ReqwestResponse(await builder.build().send())
+        except TimeoutError as error:
+            raise TransportError(Fault.TIMEOUT, f"nothing moved for {silence:g} s") from error
 
     def open(self, request: Request) -> AbstractAsyncContextManager[Response]:
-        builder = self._builder(request).streamed_read_buffer_limit(STREAM_BUFFER_BYTES)
-        return _Opened(builder.build_streamed())
+        builder = self._builder(self._usual(), request)
+        return _Opened(builder.streamed_read_buffer_limit(STREAM_BUFFER_BYTES).build_streamed())
 
     async def aclose(self) -> None:
-        client, self._client = self._client, None
-        if client is not None:
-            await client.close()
+        clients = (self._client, self._patient_client)
+        self._client = self._patient_client = None
+        for client in clients:
+            if client is not None:
+                await client.close()
 
-    def _builder(self, request: Request) -> RequestBuilder:
-        client = self._client
-        if client is None:
-            client = self._client = self._build()
+    def _usual(self) -> Client:
+        if self._client is None:
+            self._client = self._build(self._config.read_timeout)
+        return self._client
+
+    def _builder(self, client: Client, request: Request) -> RequestBuilder:
         query = f"?{request.query}" if request.query else ""
         try:
             builder = client.request(request.method, f"{self._origin}{request.path}{query}")
-            builder = builder.headers(request.headers)
+            return builder.headers(request.headers)
         except ValueError as error:  # includes BuilderError
             raise TransportError(Fault.GARBLED, str(error)) from error
-        if request.body is not None:
-            builder = builder.body_bytes(request.body)
-            if not request.body:
-                # It would leave the length out, which S3 refuses.
-                builder = builder.header("content-length", "0")
-        return builder
 
-    def _build(self) -> Client:
+    def _build(self, read_timeout: timedelta) -> Client:
         config = self._config
         builder = (
             ClientBuilder()
@@ -97,20 +125,33 @@ class ReqwestTransport:
             .brotli(False)
             .zstd(False)
             .deflate(False)
+            # Over one connection of HTTP/2 all transfers would share one flow control.
+            .http1_only()
             .follow_redirects(False)
             .referer(False)
             .no_proxy()
             .connect_timeout(config.connect_timeout)
-            .read_timeout(config.read_timeout)
+            .read_timeout(read_timeout)
             .pool_max_idle_per_host(config.connections)
             .pool_idle_timeout(_IDLE)
             .tcp_keepalive(_KEEPALIVE)
+            .tcp_user_timeout(config.read_timeout)
         )
         for certificate in self._certificates:
             builder = builder.add_root_certificate_pem(certificate)
         if self._proxy is not None:
             builder = builder.proxy(self._proxy)
         return builder.build()
+
+
+async def _pieces(body: bytes, limit: asyncio.Timeout, silence: float) -> AsyncIterator[memoryview]:
+    """The body, each piece of which puts `limit` off when it is asked for."""
+    clock = asyncio.get_running_loop().time
+    view = memoryview(body)
+    for start in range(0, len(body), PIECE_BYTES):
+        limit.reschedule(clock() + silence)
+        yield view[start : start + PIECE_BYTES]
+    limit.reschedule(clock() + silence)
 
 
 class _Opened:
@@ -218,6 +259,8 @@ def _fault(error: PyreqwestError, detail: str) -> Fault:
         return _connect_fault(detail)
     if isinstance(error, DecodeError) and "parse" in detail:
         return Fault.GARBLED
+    if any(sign in detail for sign in _NOT_HTTP):
+        return Fault.GARBLED
     return Fault.BROKEN
 
 
@@ -227,7 +270,7 @@ def _connect_fault(detail: str) -> Fault:
     if "dns error" in detail:
         return Fault.UNRESOLVED
     if "certificate" in detail or "unknownissuer" in detail:
-        return Fault.UNTRUSTED
+        return certificate_fault(detail)
     if any(sign in detail for sign in ("corrupt message", "invalidcontenttype", "tls", "alert")):
         return Fault.NOT_TLS
     return Fault.REFUSED

@@ -18,6 +18,9 @@ from typing import NamedTuple, Protocol
 STREAM_BUFFER_BYTES = 256 << 10
 """Bytes of a streamed body that are read ahead of its reader."""
 
+PIECE_BYTES = 1 << 20
+"""A larger body is sent in such pieces; each must be on its way within `read_timeout`."""
+
 
 class Fault(StrEnum):
     """Why there is no answer, or no whole one."""
@@ -25,10 +28,21 @@ class Fault(StrEnum):
     UNRESOLVED = "unresolved"  # the host's name has no address
     REFUSED = "refused"  # nobody listens there, or the network does not lead there
     UNTRUSTED = "untrusted"  # the certificate is not trusted
+    EXPIRED = "expired"  # the certificate is not valid any more, or not yet
+    OTHER_HOST = "other_host"  # the certificate belongs to another host
     NOT_TLS = "not_tls"  # the server does not speak TLS, or none that both know
     TIMEOUT = "timeout"
     BROKEN = "broken"  # the connection ended early
     GARBLED = "garbled"  # what came is not HTTP
+
+
+def certificate_fault(detail: str) -> Fault:
+    """What is wrong with a certificate, by the words of OpenSSL or rustls in lower case."""
+    if "expired" in detail or "not valid yet" in detail or "not yet valid" in detail:
+        return Fault.EXPIRED
+    if "mismatch" in detail or "not valid for" in detail:
+        return Fault.OTHER_HOST
+    return Fault.UNTRUSTED
 
 
 class TransportError(Exception):
@@ -117,7 +131,7 @@ class TransportConfig:
     Attributes:
         ca_bundle: PEM file of certificates to trust beside those of the system.
         proxy: URL of an HTTP proxy, with user and password where it wants them; "" goes direct.
-        read_timeout: longest silence while an answer is awaited or read.
+        read_timeout: longest silence while a body is sent, an answer is awaited or read.
         connections: most idle connections that are kept.
     """
 

@@ -117,8 +117,9 @@ class Uploads:
                 # SeaweedFS lists a part that was sent again twice; the newer one counts.
                 rows = sorted(page.rows, key=lambda row: row.get("LastModified", ""))
                 parts |= {part.number: part for part in map(_part, rows)}
-            before, marker = marker, page.markers.get("NextPartNumberMarker", "")
-            if not marker or marker == before:
+            # Not as the page says: rclone names the part that follows, which would be left out.
+            before, marker = marker, str(max(parts, default=0))
+            if not page.markers or marker == before:
                 return [parts[number] for number in sorted(parts)]
 
     async def list_uploads(self, key: str) -> Sequence[PendingUpload]:
