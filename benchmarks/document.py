@@ -1,0 +1,53 @@
+"""docs/benchmarks.md: the measured part is written anew, the words around it stay."""
+
+import os
+import platform
+import subprocess
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from benchmarks.results import Result, render
+from tests.servers.process import find_program
+
+_PATH = Path(__file__).parents[1] / "docs" / "benchmarks.md"
+_BEGIN = "<!-- results: written by `make bench ARGS=--write` -->"
+_END = "<!-- end of results -->"
+
+
+def write_document(results: Sequence[Result], *, runs: int) -> Path:
+    """Returns its path."""
+    text = _PATH.read_text()
+    before, begin, rest = text.partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    if not begin or not end:
+        raise ValueError(f"{_PATH} has lost the marks of its results")
+    parts = [before + begin, "", machine(runs), *(render(result) for result in results), end]
+    _PATH.write_text("\n".join(parts) + after)
+    return _PATH
+
+
+def machine(runs: int) -> str:
+    """When and on what this was measured."""
+    cores = len(os.sched_getaffinity(0))
+    gibibytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / (1 << 30)
+    return (
+        f"Measured on {datetime.now(UTC):%Y-%m-%d}, medians of {runs} runs of each client in turn,"
+        f" on one machine with {cores} cores and {gibibytes:.0f} GiB of memory: servers, clients and"
+        f" proxies share them. Linux, Python {platform.python_version()}, {_versions()}.\n"
+    )
+
+
+def _versions() -> str:
+    said = {
+        "SeaweedFS": _first_line("weed", "version").split()[3],
+        "rclone": _first_line("rclone", "version").split()[1].lstrip("v"),
+        "JuiceFS": _first_line("juicefs", "version").split()[2].partition("+")[0],
+    }
+    return ", ".join(f"{name} {version}" for name, version in said.items())
+
+
+def _first_line(program: str, argument: str) -> str:
+    path = find_program(program, install="scripts/setup bench")
+    done = subprocess.run([path, argument], capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()[0]
