@@ -1,0 +1,124 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+ENDS_WITHIN_SECONDS = 60
+FADES_WITHIN_SECONDS = 5
+
+
+class Demo:
+    """The demo as a person runs it, but smaller, in a session and a temporary folder of its own."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.folder = folder
+        self.process = subprocess.Popen(
+            [sys.executable, "demo/demo.py", "--objects", "100", *options],
+            cwd=REPOSITORY,
+            env={"PATH": os.defpath, "HOME": str(folder / "home"), "TMPDIR": str(folder)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            start_new_session=True,
+        )
+
+    def read_until(self, start: str) -> str:
+        """Its lines up to one that starts so."""
+        assert self.process.stdout is not None
+        lines: list[str] = []
+        for line in self.process.stdout:
+            lines.append(line)
+            if line.startswith(start):
+                return "".join(lines)
+        raise AssertionError(f"it ended before it wrote {start!r}: {''.join(lines)}")
+
+    def press(self, number: signal.Signals) -> None:
+        """Signals the whole foreground group, as a terminal does."""
+        os.killpg(self.process.pid, number)
+
+    def rest(self, typed: str = "") -> str:
+        """What it writes until it ends."""
+        return self.process.communicate(typed, timeout=ENDS_WITHIN_SECONDS)[0]
+
+    def processes(self) -> list[int]:
+        """Those of its session, however they are related."""
+        return [pid for pid in _pids() if _session_of(pid) == self.process.pid]
+
+    def left(self) -> tuple[list[int], list[str]]:
+        """Processes and temporary files; what was killed is given a moment to go."""
+        deadline = time.monotonic() + FADES_WITHIN_SECONDS
+        while self.processes() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        return self.processes(), sorted(path.name for path in self.folder.iterdir())
+
+
+def _pids() -> Iterator[int]:
+    yield from (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
+
+
+def _session_of(pid: int) -> int | None:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    state, session = fields[0], int(fields[3])
+    return None if state == "Z" else session
+
+
+@pytest.fixture
+def demos(tmp_path: Path) -> Iterator[list[Demo]]:
+    started: list[Demo] = []
+    yield started
+    for demo in started:
+        for pid in demo.processes():
+            os.kill(pid, signal.SIGKILL)
+        demo.process.wait()
+        for pipe in (demo.process.stdin, demo.process.stdout):
+            if pipe is not None:
+                pipe.close()
+
+
+def test_the_demo_shows_every_step_waits_for_enter_and_leaves_nothing(
+    demos: list[Demo], tmp_path: Path
+) -> None:
+    demo = Demo(tmp_path, "--keep")
+    demos.append(demo)
+    output = demo.read_until("export DTH_STATE=")
+    assert "resuming run" in output
+    assert "40 objects copied" in output
+    assert "nothing was deleted" in output
+    assert "Both sides are equal: 175 objects" in output
+    assert "Another client (botocore) finds the same" in output
+    assert len(demo.processes()) == 3
+    output = demo.rest(typed="\n")
+    assert demo.process.returncode == 0, output
+    assert demo.left() == ([], [])
+
+
+def test_an_interrupted_demo_leaves_nothing(demos: list[Demo], tmp_path: Path) -> None:
+    demo = Demo(tmp_path)
+    demos.append(demo)
+    demo.read_until("$ dth transfer s3://photos s3://backup --tags --requests")
+    demo.press(signal.SIGINT)
+    output = demo.rest()
+    assert demo.process.returncode == 130, output
+    assert "nothing is left" in output
+    assert demo.left() == ([], [])
+
+
+def test_a_terminated_demo_leaves_nothing(demos: list[Demo], tmp_path: Path) -> None:
+    demo = Demo(tmp_path)
+    demos.append(demo)
+    demo.read_until("destination  http")
+    demo.press(signal.SIGTERM)
+    output = demo.rest()
+    assert demo.process.returncode == 143, output
+    assert demo.left() == ([], [])
