@@ -19,6 +19,7 @@ class Tuning:
     lease: how long a worker may be silent before its work goes to another one.
     drain: how long a stopping worker lets its transfers go on.
     patience: how long an endpoint may be unreachable before the run fails.
+    timeout: longest silence of a server that was asked, before it is asked again.
     """
 
     processes: int = 1
@@ -31,6 +32,7 @@ class Tuning:
     lease: timedelta = timedelta(minutes=2)
     drain: timedelta = timedelta(seconds=10)
     patience: timedelta = timedelta(minutes=5)
+    timeout: timedelta = timedelta(minutes=1)
 
     def share(self) -> Tuning:
         """What one of the processes may use."""
@@ -45,4 +47,5 @@ class Tuning:
             lease=self.lease,
             drain=self.drain,
             patience=self.patience,
+            timeout=self.timeout,
         )

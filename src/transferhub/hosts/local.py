@@ -100,7 +100,7 @@ class LocalHost:
             former = await _unfinished(state, task)
             if not resume:
                 await self._supersede(state, spec, tuning, former)
-            run = former[0] if former and resume else await _new_run(state.tasks, task)
+            run = former[0] if former and resume else _new_run(task)
             return await self._execute(state, run, spec, tuning, processes, stop, verify=verify)
 
         return self._with_workers(tuning, steps)
@@ -158,43 +158,39 @@ class LocalHost:
         verify: bool = False,
     ) -> Summary:
         folder = self._settings.state / "runs" / run.ident
-        with only_process(folder / "lock", f"run {run.ident}"):
-            run = await state.tasks.get_run(run.ident) or run
-            former = [WorkerId(worker) for worker in run.workers]
-            run = await state.tasks.update_run(_started(run, processes))
-            share = tuning.share()
+        share = tuning.share()
+        async with AsyncExitStack() as stack:
+            # First: what was typed wrong leaves no trace of a run.
+            replication = open_replication(spec, share, self._env)
+            stack.push_async_callback(replication.aclose)
+            stack.enter_context(only_process(folder / "lock", f"run {run.ident}"))
+            known = await state.tasks.get_run(run.ident)
+            if known is None:
+                await state.tasks.create_run(run)
+            former = [WorkerId(worker) for worker in known.workers] if known else []
+            run = await state.tasks.update_run(_started(known or run, processes))
             try:
-                replication = open_replication(spec, share, self._env)
-                async with AsyncExitStack() as stack:
-                    stack.push_async_callback(replication.aclose)
-                    own = Worker(
-                        ident=WorkerId(run.workers[0]),
-                        run=run.ident,
-                        ledger=state.ledger,
-                        replication=replication,
-                        tuning=share,
-                    )
-                    crew = LocalCrew(
-                        own, processes, self._assignments(run, spec, share), state.ledger
-                    )
-                    job = Job(
-                        run=run.ident,
-                        ledger=state.ledger,
-                        replication=replication,
-                        crew=crew,
-                        guard=DeleteGuard(
-                            delete=spec.mirror,
-                            most=spec.max_delete,
-                            most_percent=spec.max_delete_percent,
-                        ),
-                        destination=spec.destination.url,
-                        folder=folder,
-                        former_workers=former,
-                        earlier_runs=await _with_uploads(state, run),
-                        scan=scan,
-                    )
-                    execution = Execution(job, talk=self._talk, observer=self._observer)
-                    summary = await execution.run(stop)
+                own = Worker(
+                    ident=WorkerId(run.workers[0]),
+                    run=run.ident,
+                    ledger=state.ledger,
+                    replication=replication,
+                    tuning=share,
+                )
+                assignments = self._assignments(run, spec, share)
+                job = Job(
+                    run=run.ident,
+                    ledger=state.ledger,
+                    replication=replication,
+                    crew=LocalCrew(own, processes, assignments, state.ledger),
+                    guard=_guard(spec),
+                    destination=spec.destination.url,
+                    folder=folder,
+                    former_workers=former,
+                    earlier_runs=await _with_uploads(state, run),
+                    scan=scan,
+                )
+                summary = await Execution(job, talk=self._talk, observer=self._observer).run(stop)
                 if verify and summary.status is not RunState.CANCELLED:
                     summary = await self._verified(summary, spec, share)
             except TransferHubError as error:
@@ -464,16 +460,20 @@ async def _with_uploads(state: _State, run: Run) -> list[RunId]:
     return [other for other in others if (await state.ledger.totals(other)).uploads]
 
 
-async def _new_run(tasks: TaskStore, task: Task) -> Run:
-    run = Run(
+def _new_run(task: Task) -> Run:
+    return Run(
         ident=RunId(_new_ident()),
         task=task.ident,
         task_version=task.version,
         state=RunState.RUNNING,
         created_at=utc_now(),
     )
-    await tasks.create_run(run)
-    return run
+
+
+def _guard(spec: ObjectsSpec) -> DeleteGuard:
+    return DeleteGuard(
+        delete=spec.mirror, most=spec.max_delete, most_percent=spec.max_delete_percent
+    )
 
 
 def _new_ident() -> str:

@@ -68,7 +68,7 @@ def _wrapped(
     requests: TokenBucket | None,
     bandwidth: TokenBucket | None,
 ) -> ObjectStore:
-    store: ObjectStore = open_store(location, env=env)
+    store: ObjectStore = open_store(location, env=env, timeout=tuning.timeout)
     store = AdaptiveStore(store, AdaptiveLimit(max(tuning.concurrency, tuning.listers)))
     if requests is not None or bandwidth is not None:
         store = ThrottledStore(store, requests=requests, bandwidth=bandwidth)

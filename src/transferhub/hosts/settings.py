@@ -59,7 +59,7 @@ class Settings:
         state: folder that remembers runs, absolute.
         database: URL of a PostgreSQL server, "" for SQLite in `state`; may hold a password.
         processes, concurrency, listers, memory, attempts, bandwidth, requests: see Tuning.
-        lease, patience: see Tuning.
+        lease, patience, timeout: see Tuning.
         log: least level of log lines.
         prices: path of a price table, "" for the packaged one.
         origins: by name, where each value came from.
@@ -76,6 +76,7 @@ class Settings:
     requests: float | None = None
     lease: timedelta = timedelta(minutes=2)
     patience: timedelta = timedelta(minutes=5)
+    timeout: timedelta = timedelta(minutes=1)
     log: LogLevel = LogLevel.WARNING
     prices: str = ""
     origins: Mapping[str, str] = field(default_factory=dict)
@@ -127,6 +128,7 @@ class Settings:
             attempts=self.attempts,
             lease=self.lease,
             patience=self.patience,
+            timeout=self.timeout,
         )
 
     def described(self) -> list[Setting]:
@@ -248,6 +250,7 @@ _READERS: Mapping[str, Callable[..., Any]] = {
     "requests": parse_rate,
     "lease": parse_duration,
     "patience": parse_duration,
+    "timeout": parse_duration,
     "log": _log,
     "prices": _file,
 }
