@@ -13,7 +13,7 @@ from typing import Self
 
 from transferhub.errors import StoreError
 from transferhub.model.clock import Clock, utc_now
-from transferhub.stores.s3.credentials import CredentialSource
+from transferhub.stores.s3.credentials import Credentials, CredentialSource
 from transferhub.stores.s3.errors import (
     Asked,
     Operation,
@@ -217,7 +217,7 @@ class Requests:
         encoded_query = encode_query(query) if query else ""
         if self._config.request_payer:
             headers["x-amz-request-payer"] = "requester"
-        credentials = await self._credentials.current()
+        credentials = await self._find_credentials(operation, key)
         if credentials is not None:
             self._signer.sign(
                 method,
@@ -228,6 +228,15 @@ class Requests:
                 credentials=credentials,
             )
         return Request(method, path, encoded_query, headers, body)
+
+    async def _find_credentials(self, operation: Operation, key: str) -> Credentials | None:
+        """Raises the source's own StoreError, with the place that it wanted them for."""
+        try:
+            return await self._credentials.current()
+        except StoreError as error:
+            said = f"{error.message[:1].lower()}{error.message[1:]}"
+            asked = self.asked(operation, key)
+            raise type(error)(f"{asked} failed: {said}", code=error.code) from error
 
     def _payload(self, body: bytes | None) -> str:
         if not self._signs_payload:
