@@ -1,0 +1,77 @@
+"""The command on real servers."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.command import Dth
+from tests.acceptance.places import Place
+from tests.conftest import BucketFactory
+from tests.servers.boto import Boto
+from tests.servers.endpoint import Endpoint
+from tests.servers.moto import MotoServer
+from tests.servers.rclone import RcloneS3
+from tests.servers.seaweedfs import SeaweedFS
+
+PlaceFactory = Callable[[Endpoint], Place]
+
+
+@pytest.fixture
+def dth(tmp_path: Path) -> Dth:
+    """`dth` that has run nothing yet, and whose sides have no credentials."""
+    folder = tmp_path / "dth"
+    folder.mkdir()
+    return Dth(folder=folder)
+
+
+@pytest.fixture
+def make_place(make_bucket: BucketFactory, boto: Callable[[Endpoint], Boto]) -> PlaceFactory:
+    """Makes an empty bucket on any server, for this test alone."""
+
+    def make(endpoint: Endpoint) -> Place:
+        return Place(endpoint=endpoint, bucket=make_bucket(endpoint), boto=boto(endpoint))
+
+    return make
+
+
+@pytest.fixture
+def source(seaweedfs: SeaweedFS, make_place: PlaceFactory) -> Place:
+    """A bucket on `seaweedfs`."""
+    return make_place(seaweedfs.admin)
+
+
+@pytest.fixture
+def destination(seaweedfs_b: SeaweedFS, make_place: PlaceFactory) -> Place:
+    """A bucket on `seaweedfs_b`, another endpoint."""
+    return make_place(seaweedfs_b.admin)
+
+
+@pytest.fixture
+def pair(dth: Dth, source: Place, destination: Place) -> Dth:
+    """`dth` from `source` to `destination`."""
+    return dth.between(source.endpoint, destination.endpoint)
+
+
+@pytest.fixture
+def moto_source(moto_s3: MotoServer, make_place: PlaceFactory) -> Place:
+    """A bucket that keeps every key, storage classes, tags and encryption."""
+    return make_place(moto_s3.endpoint)
+
+
+@pytest.fixture
+def moto_destination(moto_s3: MotoServer, make_place: PlaceFactory) -> Place:
+    """Another bucket of the same server."""
+    return make_place(moto_s3.endpoint)
+
+
+@pytest.fixture
+def moto_pair(dth: Dth, moto_source: Place, moto_destination: Place) -> Dth:
+    """`dth` from `moto_source` to `moto_destination`."""
+    return dth.between(moto_source.endpoint, moto_destination.endpoint)
+
+
+@pytest.fixture
+def rclone_destination(rclone_s3: RcloneS3, make_place: PlaceFactory) -> Place:
+    """A bucket on `rclone serve s3`, which keeps less than others."""
+    return make_place(rclone_s3.endpoint)
