@@ -252,6 +252,8 @@ def _passing(_asked: Asked, said: Refusal) -> Class | None:
 
 
 def _misdirected(asked: Asked, said: Refusal) -> Class | None:
+    if said.status == HTTPStatus.BAD_REQUEST and _HTTPS.search(said.message):
+        return DeniedError, "tls", "the endpoint is https and not http"
     wrong = said.code in WRONG_REGION or said.status in {301, 302, 307, 308}
     if not wrong and said.region and said.region != asked.region:
         wrong = said.status == HTTPStatus.BAD_REQUEST
@@ -343,7 +345,7 @@ _BY_KMS = (HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN)
 
 def _impossible(asked: Asked, said: Refusal) -> Class | None:
     # A plain 400 to an unusual key is about the key.
-    about_key = said.status == HTTPStatus.BAD_REQUEST and is_unusual(asked.key)
+    about_key = said.status == HTTPStatus.BAD_REQUEST and asked.key and is_unusual(asked.key)
     if said.code in BAD_KEY or (about_key and said.code in _VAGUE):
         return UnsupportedError, "bad_key", "the store cannot hold this key"
     if said.code in UNSUPPORTED:
@@ -371,8 +373,6 @@ def _by_status(asked: Asked, said: Refusal) -> Class:
             return DeniedError, None, "check the region and whether the credentials have expired"
         case 401 | 403:
             return DeniedError, None, _denied(asked)
-        case 400 if _HTTPS.search(said.message):
-            return DeniedError, "tls", "the endpoint is https and not http"
         case 404 if not asked.key:
             return (
                 NotFoundError,
