@@ -282,11 +282,15 @@ class LocalStore:
         return UnsupportedError(f"{verb} in {self.location}: a disk cannot do this.")
 
 
+_UNTYPED = ("application/octet-stream", "binary/octet-stream")
+"""Content types that S3 gives to objects written without one: nothing is lost with them."""
+
+
 def _asked_for(attributes: Attributes, options: WriteOptions) -> tuple[str, ...]:
     """The names of what was asked for; a disk keeps none of it."""
     return tuple(
         field.name
         for values in (attributes, options)
         for field in fields(values)
-        if getattr(values, field.name)
+        if getattr(values, field.name) and getattr(values, field.name) not in _UNTYPED
     )

@@ -173,6 +173,9 @@ class S3Store:
         with self._requests.xml_expected(operation, ""):
             failures = xml.parse_failures(answer)
         failed = {row.get("Key", ""): self._delete_failure(row) for row in failures}
+        for key in failed.keys() - set(keys):
+            # It was changed on its way, so nobody knows which of the keys still stand.
+            raise failed[key]
         return {key: error for key, error in failed.items() if not isinstance(error, NotFoundError)}
 
     def _delete_failure(self, row: Mapping[str, str]) -> StoreError:

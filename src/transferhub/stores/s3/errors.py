@@ -182,7 +182,8 @@ _HTTPS = re.compile(r"HTTP request .* HTTPS (?:server|port)")
 _VAGUE = frozenset({"", "InvalidArgument", "InvalidRequest"})
 _LONGEST_WORDS = 200
 _FIELD = re.compile(r"<(Code|Message|Region|Endpoint|RequestId|ServerTime)>([^<]*)</\1>")
-_ERROR = re.compile(rb"<(?:\w+:)?Error[\s>]")
+# As the root only: the answer of DeleteObjects holds such elements for its keys.
+_ERROR = re.compile(rb"\s*(?:<\?[^>]*\?>\s*)?<(?:\w+:)?Error[\s>/]")
 
 
 def refusal_of(response: Response, body: bytes, *, clock: Clock = utc_now) -> Refusal:
@@ -210,7 +211,7 @@ def holds_error(body: bytes) -> bool:
 
     CompleteMultipartUpload, CopyObject and UploadPartCopy send their status before they have done
     the work."""
-    return _ERROR.search(body, 0, 512) is not None
+    return _ERROR.match(body) is not None
 
 
 def _fields(body: bytes) -> Mapping[str, str]:

@@ -211,3 +211,5 @@ def test_a_failure_inside_a_success_is_seen_wherever_it_may_stand() -> None:
     assert errors.holds_error(b'<s3:Error xmlns:s3="x"><Code>X</Code></s3:Error>')
     assert not errors.holds_error(b"<CopyObjectResult><ETag>1</ETag></CopyObjectResult>")
     assert not errors.holds_error(b"<ErrorFree/>")
+    of_a_key = b"<DeleteResult><Error><Key>a</Key></Error></DeleteResult>"
+    assert not errors.holds_error(of_a_key)
