@@ -69,7 +69,7 @@ def complete(session: Session, outcomes: Sequence[Outcome], now: datetime) -> Se
             lost.append(lease)
             continue
         end = STATE_CODES[state]
-        ended.append((row.ident, end, moved_bytes, etag, code or None, to_words(note) or None))
+        ended.append((row.ident, end, moved_bytes, etag, code or None, to_words(note) if note else None))
         tallies.move(row.run_id, row.action, row.size, LEASED, end)
         tallies.add_moved(row.run_id, row.action, end, moved_bytes)
         if row.finish:

@@ -30,6 +30,7 @@ class Tallies:
 
     def __init__(self) -> None:
         self._changes: defaultdict[tuple[int, int, int], list[int]] = defaultdict(lambda: [0, 0, 0])
+        self._moves: defaultdict[tuple[int, int, int, int], list[int]] = defaultdict(lambda: [0, 0])
 
     def add(self, run_id: int, action: int, state: int, count: int, size: int) -> None:
         change = self._changes[run_id, action, state]
@@ -38,13 +39,17 @@ class Tallies:
 
     def move(self, run_id: int, action: int, size: int, old: int, new: int) -> None:
         """One transfer of `size` went from the state `old` to `new`."""
-        self.add(run_id, action, old, -1, -size)
-        self.add(run_id, action, new, 1, size)
+        move = self._moves[run_id, action, old, new]
+        move[0] += 1
+        move[1] += size
 
     def add_moved(self, run_id: int, action: int, state: int, moved_bytes: int) -> None:
         self._changes[run_id, action, state][2] += moved_bytes
 
     def save(self, session: Session) -> None:
+        for (run_id, action, old, new), (count, size) in self._moves.items():
+            self.add(run_id, action, old, -count, -size)
+            self.add(run_id, action, new, count, size)
         # In one order everywhere, so that two writers never wait for each other in a circle.
         rows = [
             (run_id, session.slot, action, state, *change)
