@@ -26,9 +26,11 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from demo.sample import change, fill  # noqa: E402 - found by the line above
 from tests.servers.boto import Boto  # noqa: E402 - the same
+from tests.servers.process import ServerError  # noqa: E402 - the same
 from tests.servers.seaweedfs import SeaweedFS  # noqa: E402 - the same
 
 SOURCE, DESTINATION = "s3://photos", "s3://backup"
+START_ATTEMPTS = 3
 KILL_AFTER_SECONDS = 3.0
 SLOW_SECONDS = 9.0
 """What the first transfer is slowed down to, so that it is killed in its middle."""
@@ -105,11 +107,32 @@ def parse(args: Sequence[str] | None) -> argparse.Namespace:
 def set_stage(scope: ExitStack) -> Stage:
     heading("Two S3 servers start on this machine (SeaweedFS, about 3 s each)")
     folder = Path(scope.enter_context(tempfile.TemporaryDirectory(prefix="dth-demo-")))
-    source = scope.enter_context(SeaweedFS())
+    source = scope.enter_context(a_server())
     say(f"source       {source.url}")
-    destination = scope.enter_context(SeaweedFS())
+    destination = scope.enter_context(a_server())
     say(f"destination  {destination.url}")
     return Stage(source=source, destination=destination, state=folder / "state")
+
+
+@contextmanager
+def a_server() -> Iterator[SeaweedFS]:
+    """A server; another one where somebody took a port of the first just before it did."""
+    for attempt in range(1, START_ATTEMPTS + 1):
+        server = SeaweedFS()
+        try:
+            server.start()
+            break
+        except ServerError as error:
+            server.stop()
+            if attempt == START_ATTEMPTS:
+                raise DemoError(f"a server could not be started: {error}") from error
+        except BaseException:
+            server.stop()
+            raise
+    try:
+        yield server
+    finally:
+        server.stop()
 
 
 def tell(options: argparse.Namespace, stage: Stage) -> None:
