@@ -1,6 +1,6 @@
 """The command on real servers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -26,13 +26,20 @@ def dth(tmp_path: Path) -> Dth:
 
 
 @pytest.fixture
-def make_place(make_bucket: BucketFactory, boto: Callable[[Endpoint], Boto]) -> PlaceFactory:
+def make_place(
+    make_bucket: BucketFactory, boto: Callable[[Endpoint], Boto]
+) -> Iterator[PlaceFactory]:
     """Makes an empty bucket on any server, for this test alone."""
+    places: list[Place] = []
 
     def make(endpoint: Endpoint) -> Place:
-        return Place(endpoint=endpoint, bucket=make_bucket(endpoint), boto=boto(endpoint))
+        place = Place(endpoint=endpoint, bucket=make_bucket(endpoint), boto=boto(endpoint))
+        places.append(place)
+        return place
 
-    return make
+    yield make
+    for place in places:
+        place.delete_unprintable()
 
 
 @pytest.fixture

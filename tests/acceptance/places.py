@@ -38,6 +38,12 @@ class Place:
     def delete(self, *keys: str) -> None:
         self.boto.delete(self.bucket, keys)
 
+    def delete_unprintable(self) -> None:
+        """Deletes the keys that the XML of DeleteObjects cannot name."""
+        for key in self.listing():
+            if not key.isprintable():
+                self.boto.client.delete_object(Bucket=self.bucket, Key=key)
+
     def keys(self, prefix: str = "") -> list[str]:
         """In byte order, whatever order the server has."""
         return sorted(self.listing(prefix), key=str.encode)

@@ -6,8 +6,8 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,7 +17,7 @@ from transferhub.engine.execution import DeleteGuard, Execution, Job
 from transferhub.engine.folders import writing
 from transferhub.engine.progress import Observer, Summary
 from transferhub.engine.replication import Replication
-from transferhub.engine.report import document, write_report
+from transferhub.engine.report import document, write_report, write_summary
 from transferhub.engine.survey import Survey
 from transferhub.engine.tuning import Tuning
 from transferhub.engine.worker import Worker
@@ -44,6 +44,7 @@ from transferhub.plugins.objects.estimate import Preview
 from transferhub.plugins.objects.key_lists import with_digests
 from transferhub.plugins.objects.location import Location
 from transferhub.plugins.objects.prices import PriceTable, load_prices
+from transferhub.plugins.objects.replication import ObjectReplication
 from transferhub.plugins.objects.sample import WorkSample
 from transferhub.plugins.objects.spec import ObjectsSpec
 from transferhub.state.base import Ledger, TaskStore
@@ -193,6 +194,7 @@ class LocalHost:
                 summary = await Execution(job, talk=self._talk, observer=self._observer).run(stop)
                 if verify and summary.status is not RunState.CANCELLED:
                     summary = await self._verified(summary, spec, share)
+                    write_summary(folder / "summary.json", summary)
             except TransferHubError as error:
                 summary = await _failed(state.ledger, run, error)
             await state.tasks.update_run(_ended(run, summary))
@@ -249,20 +251,20 @@ class LocalHost:
         )
 
     async def _verified(self, summary: Summary, spec: ObjectsSpec, tuning: Tuning) -> Summary:
-        found = await self._compare(spec.model_copy(update={"compare": CompareMode.ETAG}), tuning)
-        scan = found.scan
-        if found.equal:
-            note = f"verified: {scan.same} objects are the same on both sides"
-            return replace(summary, notes=(*summary.notes, note))
-        names = ", ".join(f"{key!r} ({difference})" for key, difference in found.differences[:3])
-        note = f"verify found {scan.new} missing and {scan.changed} different objects: {names}"
-        return replace(
-            summary,
-            status=RunState.COMPLETED_WITH_FAILURES
-            if summary.status is RunState.SUCCEEDED
-            else summary.status,
-            notes=(*summary.notes, note),
-        )
+        """The summary with what a second look at both sides finds, by etags where they tell."""
+        self._talk("verifying: both sides are listed and compared again")
+        never_replaced = spec.compare is CompareMode.MISSING_ONLY
+        mode = CompareMode.MISSING_ONLY if never_replaced else CompareMode.ETAG
+        try:
+            found = await self._compare(spec.model_copy(update={"compare": mode}), tuning)
+        except TransferHubError as error:
+            sentence = f"the copies ended, but could not be verified: {error.message}"
+            return replace(summary, status=RunState.FAILED, error_code=error.code, error=sentence)
+        note, equal = _verdict(found, mirror=spec.mirror)
+        status = summary.status
+        if not equal and status is RunState.SUCCEEDED:
+            status = RunState.COMPLETED_WITH_FAILURES
+        return replace(summary, status=status, notes=(*summary.notes, note))
 
     # Looking
 
@@ -272,13 +274,13 @@ class LocalHost:
         return asyncio.run(self._preview(spec, table))
 
     async def _preview(self, spec: ObjectsSpec, prices: PriceTable) -> Preview:
-        sample = WorkSample(spec)
-        scan = await self._survey(spec, Tuning(), sample.see)
-        return sample.preview(scan, prices)
+        async with self._looking(spec, self._settings.tuning()) as replication:
+            sample = WorkSample(spec, server_copy=replication.server_side)
+            return sample.preview(await self._survey(replication, sample.see), prices)
 
     def verify(self, spec: ObjectsSpec) -> Verification:
         """Lists and compares both sides; changes nothing."""
-        return asyncio.run(self._compare(spec, Tuning()))
+        return asyncio.run(self._compare(spec, self._settings.tuning()))
 
     async def _compare(self, spec: ObjectsSpec, tuning: Tuning) -> Verification:
         started = time.monotonic()
@@ -290,7 +292,8 @@ class LocalHost:
             if len(differences) < _FIRST_DIFFERENCES:
                 differences.append((transfer.key, transfer.difference))
 
-        scan = await self._survey(spec, tuning, see)
+        async with self._looking(spec, tuning) as replication:
+            scan = await self._survey(replication, see)
         unequal = scan.new + scan.changed + scan.archived + (scan.extra if spec.mirror else 0)
         return Verification(
             scan=scan,
@@ -300,19 +303,24 @@ class LocalHost:
         )
 
     async def _survey(
-        self, spec: ObjectsSpec, tuning: Tuning, see: Callable[[Transfer], None]
+        self, replication: ObjectReplication, see: Callable[[Transfer], None]
     ) -> ScanCounts:
         spool = self._settings.state / "spool"
         with writing("the folder", spool):
             spool.mkdir(parents=True, exist_ok=True)
         survey = Survey(see)
+        await replication.check()
+        await replication.find(RunId("survey"), survey, spool, self._talk)
+        return survey.counts
+
+    @asynccontextmanager
+    async def _looking(self, spec: ObjectsSpec, tuning: Tuning) -> AsyncIterator[ObjectReplication]:
+        """A replication that nothing is copied with."""
         replication = open_replication(spec, tuning, self._env)
         try:
-            await replication.check()
-            await replication.find(RunId("survey"), survey, spool, self._talk)
+            yield replication
         finally:
             await replication.aclose()
-        return survey.counts
 
     def runs(self, limit: int) -> Sequence[tuple[Run, Task]]:
         """Newest first."""
@@ -417,6 +425,22 @@ class LocalHost:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, on_signal)
         return stop
+
+
+def _verdict(found: Verification, *, mirror: bool) -> tuple[str, bool]:
+    """A sentence on a verified run, and whether all is well: archived objects are not copied."""
+    scan = found.scan
+    wrong = [(scan.new, "missing"), (scan.changed, "different")]
+    if mirror:
+        wrong.append((scan.extra, "extra"))
+    counts = ", ".join(f"{count:,} {word}" for count, word in wrong if count)
+    if counts:
+        names = ", ".join(f"{key!r} ({difference})" for key, difference in found.differences[:3])
+        return f"verified: the sides differ, {counts}, such as {names}", False
+    note = f"verified: {scan.same:,} {'object is' if scan.same == 1 else 'objects are'} the same"
+    if scan.archived:
+        note += f", {scan.archived:,} archived at the source and not copied"
+    return note, True
 
 
 async def _task_of(tasks: TaskStore, spec: ObjectsSpec) -> Task:

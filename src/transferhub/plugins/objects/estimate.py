@@ -39,7 +39,8 @@ class Work:
         parts: of all of these.
         deletes: objects to delete.
         source_lists, destination_lists: list requests; None counts one for each full page.
-        heads: HEAD requests at the source, as for a manifest.
+        source_heads, destination_heads: HEAD requests: a manifest's keys and checksums are looked
+            at, and so is the source of what is copied in parts or by the server.
         tagged_objects: objects whose tags are read.
         server_copy: the server copies, so that no byte leaves it.
     """
@@ -50,7 +51,8 @@ class Work:
     deletes: int = 0
     source_lists: int | None = None
     destination_lists: int | None = None
-    heads: int = 0
+    source_heads: int = 0
+    destination_heads: int = 0
     tagged_objects: int = 0
     server_copy: bool = False
 
@@ -164,7 +166,8 @@ def _requests(work: Work) -> Iterator[tuple[Where, RequestKind, int]]:
         RequestKind.LIST,
         _pages(work.destination_lists, work.scan.scanned_destination),
     )
-    yield "source", RequestKind.HEAD, work.heads
+    yield "source", RequestKind.HEAD, work.source_heads
+    yield "destination", RequestKind.HEAD, work.destination_heads
     yield "source", RequestKind.GET, reads
     yield "source", RequestKind.TAGS, work.tagged_objects
     yield "destination", RequestKind.PUT, whole

@@ -10,7 +10,7 @@ from transferhub.engine.compare import Comparison
 from transferhub.engine.finder import ScanRecord
 from transferhub.engine.groups import gather_bounded
 from transferhub.engine.merge import Selection, Verdict
-from transferhub.errors import NotFoundError
+from transferhub.errors import DeniedError, NotFoundError
 from transferhub.model.objects import ObjectEntry
 from transferhub.model.transfer import Difference, RunId, ScanCounts, Shard, Transfer
 from transferhub.plugins.objects.keymap import KeyMap
@@ -22,8 +22,8 @@ _SHARD = "0"
 class ManifestScan:
     """Looks each key up on both sides and records the difference.
 
-    A key that the source does not have is recorded as NEW: its copy finds it vanished, and the report
-    says so.
+    A key that the source does not have, or does not show, is recorded as NEW: its copy finds it
+    vanished or denied, and the report says so.
     """
 
     def __init__(
@@ -92,7 +92,10 @@ class ManifestScan:
 
     async def _pair(self, relative: str) -> tuple[ObjectEntry, ObjectEntry | None]:
         key = self._keys.source_key(relative)
-        source = await _entry(self._source, key)
+        try:
+            source = await _entry(self._source, key)
+        except DeniedError:
+            source = None
         destination = await _entry(self._destination, self._keys.destination_key(relative))
         return source or ObjectEntry(key, 0, "", None), destination
 

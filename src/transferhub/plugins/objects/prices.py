@@ -17,6 +17,7 @@ their date.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from enum import StrEnum
 from importlib.resources import files
 from pathlib import Path
@@ -24,7 +25,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from transferhub.errors import InputError
-from transferhub.plugins.objects.faults import faults_of, raise_faults
+from transferhub.plugins.objects.faults import raise_faults
 
 _GIGABYTE = 1 << 30
 _FIELD = "prices"
@@ -88,8 +89,22 @@ def load_prices(path: str = "") -> PriceTable:
     try:
         return PriceTable.model_validate(values)
     except ValidationError as error:
-        raise_faults(faults_of(error, PriceTable.model_fields, f"{_FIELD}: "))
+        raise_faults(_faults(path, error))
         raise
+
+
+def _faults(path: str, error: ValidationError) -> Iterator[InputError]:
+    """Each with the place in the file, such as providers.aws.egress_per_gb."""
+    for detail in error.errors(include_url=False, include_context=False, include_input=False):
+        place = ".".join(str(step) for step in detail["loc"] if step != "[key]")
+        match detail["type"]:
+            case "extra_forbidden":
+                sentence = "there is no such field"
+            case "missing":
+                sentence = "is missing"
+            case _:
+                sentence = detail["msg"]
+        yield InputError(_FIELD, f"{path!r}, {place or 'the whole'}: {sentence}")
 
 
 def _packaged() -> str:

@@ -18,6 +18,7 @@ from transferhub.errors import (
     ArchivedError,
     ChangedError,
     CorruptError,
+    DeniedError,
     NotFoundError,
     StoreError,
     TransferHubError,
@@ -36,8 +37,8 @@ from transferhub.plugins.objects.manifest_scan import ManifestScan
 from transferhub.stores.base import ObjectStore
 
 _CLOCK_TOLERANCE = timedelta(seconds=90)
-"""How far the destination's clock may be from ours when a crash left an upload that only its key and
-its time can name."""
+"""How far the destination's clock may be from ours when a crash left an upload that only its key
+and its time can name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,9 +94,19 @@ class ObjectReplication:
         self._writing = writing
         self._listers = listers
 
+    @property
+    def server_side(self) -> bool:
+        """Whether copies stay on the server."""
+        return self._writing.server_side
+
     async def check(self) -> None:
-        await self._source.check()
-        await self._destination.check()
+        for store in (self._source, self._destination):
+            try:
+                await store.check()
+            except DeniedError as error:
+                # Who names each key needs no right to list.
+                if self._scope.keys is None or error.vendor_code != "AccessDenied":
+                    raise
 
     async def find(
         self, run: RunId, record: ScanRecord, spool: Path, talk: Callable[[str], None]
@@ -218,8 +229,8 @@ class ObjectReplication:
             return gone.copied
         if info.size != transfer.size or (transfer.etag and info.etag != transfer.etag):
             raise ChangedError(
-                f"{transfer.key!r} at {self._source.location} changed after it was listed; it starts"
-                " over"
+                f"{transfer.key!r} at {self._source.location} changed after it was listed;"
+                " it starts over"
             )
         attributes, options = await self._written_as(info, told_tags=False)
         return await self._destination.create_upload(
@@ -286,7 +297,7 @@ class ObjectReplication:
     async def _completed_before(
         self, transfer: Transfer, upload: Upload, expected: str, error: NotFoundError
     ) -> Written:
-        """Whether the object of the parts stands there: then the answer of its completion was lost."""
+        """Whether the object of the parts stands there: its completion's answer was lost then."""
         try:
             found = await self._destination.head(upload.key)
         except NotFoundError:
@@ -334,7 +345,9 @@ class ObjectReplication:
     async def _written_as(
         self, info: ObjectInfo, *, told_tags: bool = True
     ) -> tuple[Attributes, WriteOptions]:
-        """`told_tags`: `info` comes from a GET, which says whether there are tags; HEAD does not."""
+        """Args:
+        told_tags: `info` is of a GET, which says whether there are tags; a HEAD does not.
+        """
         attributes = info.attributes if self._writing.keep_metadata else Attributes()
         options = self._writing.options
         storage_class = self._writing.storage_class_for(info.storage_class)

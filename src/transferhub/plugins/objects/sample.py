@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from transferhub.engine.compare import CompareMode
 from transferhub.engine.multipart import is_whole, part_size
 from transferhub.model.transfer import Difference, ScanCounts, Transfer, TransferState
 from transferhub.plugins.objects.estimate import (
@@ -18,10 +19,15 @@ from transferhub.stores.base import MAX_PART_BYTES
 
 
 class WorkSample:
-    """Sums up the differences one by one and keeps the first."""
+    """Sums up the differences one by one and keeps the first.
 
-    def __init__(self, spec: ObjectsSpec) -> None:
+    Args:
+        server_copy: the server copies, so that no byte leaves it.
+    """
+
+    def __init__(self, spec: ObjectsSpec, *, server_copy: bool = False) -> None:
         self._spec = spec
+        self._server_copy = server_copy
         self._keys = KeyMap.of(spec)
         self._multipart = 0
         self._parts = 0
@@ -45,18 +51,21 @@ class WorkSample:
                 )
             )
 
-    def preview(
-        self, scan: ScanCounts, prices: PriceTable, *, server_copy: bool = False
-    ) -> Preview:
+    def preview(self, scan: ScanCounts, prices: PriceTable) -> Preview:
         """The sum, priced."""
+        compared = self._looked_at(scan)
+        copies = scan.new + scan.changed
         work = Work(
             scan=scan,
             multipart_objects=self._multipart,
             parts=self._parts,
             deletes=scan.extra if self._spec.mirror else 0,
-            heads=scan.scanned_source if self._spec.manifest else 0,
-            tagged_objects=scan.new + scan.changed if self._spec.tags else 0,
-            server_copy=server_copy,
+            source_lists=0 if self._spec.manifest or self._spec.inventory else None,
+            destination_lists=0 if self._spec.manifest else None,
+            source_heads=compared + (copies if self._server_copy else self._multipart),
+            destination_heads=compared,
+            tagged_objects=copies if self._spec.tags else 0,
+            server_copy=self._server_copy,
         )
         return estimate(
             work,
@@ -66,8 +75,16 @@ class WorkSample:
             first_keys=sorted(self._first, key=lambda first: first.destination),
         )
 
+    def _looked_at(self, scan: ScanCounts) -> int:
+        """Objects that a HEAD on each side compares."""
+        if self._spec.manifest:
+            return scan.scanned_source
+        return scan.same + scan.changed if self._spec.compare is CompareMode.CHECKSUM else 0
+
     def _count_parts(self, transfer: Transfer) -> None:
         chosen = self._spec.part_size
+        if self._server_copy and chosen is None and transfer.size <= MAX_PART_BYTES:
+            return
         if is_whole(transfer.size, transfer.etag, MAX_PART_BYTES, chosen):
             return
         self._multipart += 1

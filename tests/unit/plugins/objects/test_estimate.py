@@ -34,7 +34,9 @@ def counts(found: Preview) -> dict[tuple[str, str], int]:
 
 
 def test_requests_are_counted_by_kind_and_side() -> None:
-    work = Work(scan=SCAN, multipart_objects=10, parts=50, deletes=1_001, tagged_objects=7, heads=3)
+    work = Work(
+        scan=SCAN, multipart_objects=10, parts=50, deletes=1_001, tagged_objects=7, source_heads=3
+    )
     assert counts(preview(work)) == {
         ("source", "list"): 3,
         ("destination", "list"): 1,
