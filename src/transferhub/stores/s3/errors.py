@@ -356,10 +356,12 @@ def _impossible(asked: Asked, said: Refusal) -> Class | None:
 
 _RETRIED: Class = (TransientError, None, "it is tried again")
 _CANNOT: Class = (UnsupportedError, None, "the store cannot do this")
+_PROXY = "the proxy does not let it through; check its address, user and password"
 _STATUSES: Mapping[int, Class] = {
     200: (TransientError, "garbled", "the answer is not what S3 would send; check the endpoint"),
     404: (NotFoundError, None, "there is no such object, or no such bucket"),
     405: _CANNOT,
+    407: (TransientError, "unreachable", _PROXY),
     408: _RETRIED,
     414: (UnsupportedError, "bad_key", "the store cannot hold this key"),
     425: _RETRIED,
@@ -457,6 +459,7 @@ _FAULTS: Mapping[Fault, Class] = {
         "tls",
         "no TLS connection could be agreed on; check whether the endpoint is http or https",
     ),
+    Fault.PROXY: (TransientError, "unreachable", _PROXY),
     Fault.TIMEOUT: (TransientError, "timeout", "no answer came in time"),
     Fault.BROKEN: (TransientError, None, "the connection ended early"),
     Fault.GARBLED: (

@@ -183,6 +183,8 @@ def _fault(error: Exception) -> Fault:
             return Fault.TIMEOUT
         case httpcore.ConnectError():
             return _connect_fault(str(error).lower())
+        case httpcore.ProxyError():
+            return Fault.PROXY
         case httpcore.LocalProtocolError():
             return Fault.GARBLED
         case _:

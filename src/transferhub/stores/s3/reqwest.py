@@ -267,6 +267,8 @@ def _fault(error: PyreqwestError, detail: str) -> Fault:
 def _connect_fault(detail: str) -> Fault:
     if "eof" in detail or "reset" in detail:
         return Fault.BROKEN
+    if "tunnel error" in detail:
+        return Fault.PROXY
     if "dns error" in detail:
         return Fault.UNRESOLVED
     if "certificate" in detail or "unknownissuer" in detail:

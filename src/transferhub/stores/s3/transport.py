@@ -31,6 +31,7 @@ class Fault(StrEnum):
     EXPIRED = "expired"  # the certificate is not valid any more, or not yet
     OTHER_HOST = "other_host"  # the certificate belongs to another host
     NOT_TLS = "not_tls"  # the server does not speak TLS, or none that both know
+    PROXY = "proxy"  # the proxy does not let the connection through
     TIMEOUT = "timeout"
     BROKEN = "broken"  # the connection ended early
     GARBLED = "garbled"  # what came is not HTTP

@@ -63,6 +63,7 @@ def said(answer: Answer, asked: Asked = GET) -> StoreError:
         ("", 500, TransientError, "transient"),
         ("", 502, TransientError, "transient"),
         ("", 504, TransientError, "transient"),
+        ("", 407, TransientError, "unreachable"),
         ("", 408, TransientError, "transient"),
         ("AccessDenied", 403, DeniedError, "denied"),
         ("", 403, DeniedError, "denied"),
