@@ -49,6 +49,7 @@ from tests.servers.wire import (
 )
 
 _BUFFER_LIMIT_BYTES = 4 * 1024 * 1024
+_RELEASE_S = 0.01
 # 100 Continue and its like; the real answer follows.
 _INTERIM = b"HTTP/1.1 1"
 _RESETTING = struct.pack("ii", 1, 0)
@@ -416,9 +417,10 @@ class _Client(asyncio.Protocol):
         """Calls `resume` in this thread when the hold is released."""
 
         def released() -> None:
-            # The proxy may have been stopped before.
+            # Later, so that the end of a client that was killed before is seen first. The proxy may
+            # have been stopped before.
             with contextlib.suppress(RuntimeError):
-                self.loop.call_soon_threadsafe(resume)
+                self.loop.call_soon_threadsafe(self.loop.call_later, _RELEASE_S, resume)
 
         hold.park(released)
 
