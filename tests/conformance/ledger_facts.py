@@ -71,9 +71,13 @@ class LedgerFacts:
 
 
 async def recount(ledger: Ledger, run: RunId) -> dict[tuple[Action, TransferState], Tally]:
+    return tallies([record async for record in ledger.transfers(run)])
+
+
+def tallies(found: Iterable[TransferRecord]) -> dict[tuple[Action, TransferState], Tally]:
     counts: Counter[tuple[Action, TransferState]] = Counter()
     sizes: Counter[tuple[Action, TransferState]] = Counter()
-    async for record in ledger.transfers(run):
+    for record in found:
         at = (record.transfer.action, record.state)
         counts[at] += 1
         sizes[at] += record.transfer.size
