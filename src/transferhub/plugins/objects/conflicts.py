@@ -97,7 +97,7 @@ def _writing(spec: Parameters) -> Iterator[Conflict]:
     elif spec.source.server != spec.destination.server:
         yield _conflict(
             "copy_mode",
-            "server needs source and destination on one endpoint; take auto or stream",
+            "server needs both sides on one endpoint; take auto or stream",
             "source",
             "destination",
         )
