@@ -6,11 +6,11 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TypeVar
 
-from transferhub.errors import ThrottledError
+from transferhub.errors import StoreError, ThrottledError
 from transferhub.stores.base import ObjectReader, ObjectStore
 from transferhub.stores.wrapper import StoreCall, StoreWrapper
 
@@ -104,15 +104,23 @@ class AdaptiveStore(StoreWrapper):
     async def get(
         self, key: str, *, offset: int = 0, length: int | None = None, if_match: str = ""
     ) -> AsyncIterator[ObjectReader]:
+        opening = self.inner.get(key, offset=offset, length=length, if_match=if_match)
         await self._limit.enter()
         try:
-            async with self.inner.get(
-                key, offset=offset, length=length, if_match=if_match
-            ) as reader:
+            async with AsyncExitStack() as stack:
+                try:
+                    reader = await stack.enter_async_context(opening)
+                except ThrottledError:
+                    self._limit.throttled()
+                    raise
+                self._limit.succeeded()
+                # What is raised in the scope may well be another store's.
                 yield reader
-        except ThrottledError:
-            self._slow_down()
-            raise
         finally:
             self._limit.leave()
-        self._limit.succeeded()
+
+    async def delete(self, keys: Sequence[str]) -> Mapping[str, StoreError]:
+        failed = await super().delete(keys)
+        if any(isinstance(error, ThrottledError) for error in failed.values()):
+            self._limit.throttled()
+        return failed
