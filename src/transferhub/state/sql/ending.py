@@ -69,7 +69,8 @@ def complete(session: Session, outcomes: Sequence[Outcome], now: datetime) -> Se
             lost.append(lease)
             continue
         end = STATE_CODES[state]
-        ended.append((row.ident, end, moved_bytes, etag, code or None, to_words(note) if note else None))
+        words = to_words(note) if note else None
+        ended.append((row.ident, end, moved_bytes, etag, code or None, words))
         tallies.move(row.run_id, row.action, row.size, LEASED, end)
         tallies.add_moved(row.run_id, row.action, end, moved_bytes)
         if row.finish:

@@ -45,10 +45,20 @@ _SQLITE = (
 _POSTGRES = (
     ("53100", "state_full", "is on a full disk", "free some space on the server"),
     ("28", "state_denied", "refused the user or the password", "check both"),
-    ("3D000", "state_unreachable", "does not exist", "create it"),
+    ("3D000", "state_unreachable", "does not exist", "create the database first"),
     ("42501", "state_denied", "does not permit this", "grant the user the rights to its schema"),
     ("25006", "state_readonly", "is read-only", "name the primary server"),
     ("53", "state_unreachable", "has no room for another connection", "allow more connections"),
+)
+# The driver tells no state of a connection that the server refused, only its words.
+_REFUSALS = (
+    ("password", "28000"),
+    ("authentication", "28000"),
+    ("pg_hba.conf", "28000"),
+    ("role ", "28000"),
+    ("database ", "3D000"),
+    ("too many clients", "53300"),
+    ("connection slots", "53300"),
 )
 _REPEATABLE = ("40001", "40P01")  # serialization failure, deadlock: the server chose a victim
 
@@ -57,7 +67,7 @@ def place(url: URL) -> str:
     """The database as people may see it: without its password."""
     if url.get_backend_name() == "sqlite":
         return url.database or "memory"
-    return url.render_as_string(hide_password=True)
+    return url.set(drivername="postgresql").render_as_string(hide_password=True)
 
 
 def is_repeatable(error: SQLAlchemyError) -> bool:
@@ -72,7 +82,7 @@ def state_error(error: SQLAlchemyError, url: URL) -> StateError:
         lower = reason.lower()
         found = next((row for row in _SQLITE if row[0] in lower), None)
     else:
-        found = _of_postgres(error, _sqlstate(error))
+        found = _of_postgres(error, _sqlstate(error) or _refusal(reason))
     if found is None:
         return StateError(f"The state in {where} could not be used: {reason}.")
     _, code, what, advice = found
@@ -88,6 +98,11 @@ def _of_postgres(error: SQLAlchemyError, sqlstate: str) -> tuple[str, str, str, 
         advice = "check that the server runs and that the URL names its host, port and user"
         return ("", "state_unreachable", "could not be reached", advice)
     return None
+
+
+def _refusal(reason: str) -> str:
+    _, _, words = reason.partition("FATAL:")
+    return next((state for word, state in _REFUSALS if word in words), "")
 
 
 def _sqlstate(error: SQLAlchemyError) -> str:
