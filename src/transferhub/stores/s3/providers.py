@@ -7,7 +7,7 @@ rclone's provider table records.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
@@ -245,9 +245,18 @@ class Endpoint:
         return self.base_path
 
 
-def recognised(server: str) -> Provider | None:
-    """The provider that a Server header betrays, of those whose quirks would do harm unknown."""
-    return SEAWEEDFS if server.startswith("SeaweedFS") else None
+def recognised(header: Callable[[str], str]) -> Provider | None:
+    """The provider that an answer betrays, of those whose quirks would do harm unknown.
+
+    Args:
+        header: gives a header's value by its name in lower case.
+    """
+    if header("server").startswith("SeaweedFS"):
+        return SEAWEEDFS
+    # The library under `rclone serve s3` calls itself AmazonS3, and allows this of its own.
+    if "x-amz-meta-filename" in header("access-control-allow-headers"):
+        return RCLONE
+    return None
 
 
 def find_provider(name: str) -> Provider:

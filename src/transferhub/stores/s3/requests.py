@@ -196,8 +196,10 @@ class Requests:
     def note(self, response: Response) -> None:
         """Remembers the server's clock, and who it is."""
         if self._unknown:
-            self._unknown = False
-            self.provider = recognised(response.header("server")) or self.provider
+            found = recognised(response.header)
+            self.provider = found or self.provider
+            # What refuses may yet be a proxy or a balancer in front of it.
+            self._unknown = found is None and response.status >= _FIRST_FAILURE
         self._date, self._dated_at = response.header("date"), time.monotonic()
 
     def _transport_for(self, request: Request) -> Transport:
@@ -260,8 +262,16 @@ class Requests:
 
     async def _get_acquainted(self) -> None:
         """Learns who the server is before it is sent something that it might change."""
-        if self._unknown:
-            await self.send(Operation.LIST, "GET", "", query={"list-type": "2", "max-keys": "1"})
+        if not self._unknown:
+            return
+        query = {"list-type": "2", "max-keys": "1"}
+        try:
+            await self.send(Operation.LIST, "GET", "", query=query)
+        except StoreError as error:
+            if error.retryable or not error.status:
+                raise
+            # It may not be listed; that is all that it will tell.
+            self._unknown = False
 
     def encoded(self, operation: Operation, key: str) -> str:
         """The key as it stands in a path.

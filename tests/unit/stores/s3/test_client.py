@@ -530,6 +530,24 @@ async def test_a_key_that_s3_cannot_hold_is_refused_before_anything_is_sent(
     assert transport.requests == []
 
 
+async def test_a_server_that_may_not_be_listed_is_written_to_all_the_same() -> None:
+    denied = error("AccessDenied", status=403)
+    store, transport = scripted(denied, OK, OK, provider="other")
+    await store.put("a//b", b"", md5=EMPTY, **PLAIN)
+    await store.put("c//d", b"", md5=EMPTY, **PLAIN)
+    assert [request.method for request in transport.requests] == ["GET", "PUT", "PUT"]
+
+
+async def test_a_balancer_in_front_of_a_server_does_not_hide_who_it_is() -> None:
+    busy = Answer(status=503, fields={"server": "balancer"})
+    who = Answer(body=LISTED.body, fields={"server": "SeaweedFS 4.48"})
+    store, _transport = scripted(busy, who, provider="other")
+    with pytest.raises(ThrottledError):
+        await store.put("a//b", b"", md5=EMPTY, **PLAIN)
+    with pytest.raises(UnsupportedError):
+        await store.put("a//b", b"", md5=EMPTY, **PLAIN)
+
+
 async def test_a_server_that_would_change_a_key_is_asked_who_it_is_first() -> None:
     who = Answer(body=LISTED.body, fields={"server": "SeaweedFS 4.48"})
     store, transport = scripted(who, provider="other")

@@ -183,9 +183,17 @@ def test_each_scheme_names_one_provider() -> None:
 
 
 @pytest.mark.parametrize(
-    ("server", "name"),
-    [("SeaweedFS 30GB 4.48", "seaweedfs"), ("AmazonS3", None), ("MinIO", None), ("", None)],
+    ("headers", "name"),
+    [
+        ({"server": "SeaweedFS 30GB 4.48"}, "seaweedfs"),
+        ({"server": "AmazonS3"}, None),
+        ({"server": "MinIO"}, None),
+        ({}, None),
+        ({"access-control-allow-headers": "Accept, x-amz-meta-filename, x-amz-acl"}, "rclone"),
+    ],
 )
-def test_a_server_of_which_quirks_are_known_is_recognised(server: str, name: str | None) -> None:
-    found = recognised(server)
+def test_a_server_of_which_quirks_are_known_is_recognised(
+    headers: dict[str, str], name: str | None
+) -> None:
+    found = recognised(lambda header: headers.get(header, ""))
     assert (found and found.name) == name
