@@ -1,21 +1,20 @@
 """`kill -9` at any moment, then the same command: nothing is lost, torn or left behind."""
 
 import os
-import time
+import signal
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
 from tests.acceptance.balance import assert_moved
-from tests.acceptance.command import Dth, Running
+from tests.acceptance.command import Dth
 from tests.acceptance.places import MIB, Place, content_of
+from tests.acceptance.processes import is_at_work, wait_until, workers_of
 from tests.conftest import ProxyFactory
 from tests.servers.rules import Hold
 
 SMALL = {f"small/{n:03d}": content_of(str(n), 400 + n) for n in range(40)}
 LARGE = content_of("large", 12 * MIB)
-GONE_WITHIN_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +143,7 @@ def test_workers_end_when_the_finder_is_killed(
         hold.wait()
         workers = workers_of(running)
         running.kill()
-        wait_until_gone(workers)
+        wait_until(lambda: not any(map(is_at_work, workers)), "the workers end", within_s=5)
     hold.release()
     proxy.clear()
 
@@ -164,30 +163,10 @@ def test_a_killed_worker_is_done_without(
     with dth.start("transfer", source, destination, "--json", "--processes", 3) as running:
         hold.wait()
         for pid in workers_of(running):
-            os.kill(pid, 9)
+            os.kill(pid, signal.SIGKILL)
         hold.release()
         ended = running.wait()
 
     assert ended.code == 0, str(ended)
     assert "a worker process died and its work was taken back" in ended.err
     assert_moved(ended.json, source, destination)
-
-
-def workers_of(running: Running) -> list[int]:
-    """Pids of the command's own processes, as Linux tells them."""
-    pid = running.process.pid
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def wait_until_gone(pids: list[int]) -> None:
-    deadline = time.monotonic() + GONE_WITHIN_S
-    while any(is_at_work(pid) for pid in pids):
-        assert time.monotonic() < deadline, "a worker outlives its finder"
-        time.sleep(0.02)
-
-
-def is_at_work(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
