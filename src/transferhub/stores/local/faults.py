@@ -32,6 +32,8 @@ def store_error(error: OSError, action: str, path: str) -> StoreError:
         return TransientError(
             f"{sentence}; the disk is full. Free some space and run again.", code="disk_full"
         )
+    if error.errno == errno.EFBIG:
+        return UnsupportedError(f"{sentence}; the disk cannot hold an object of this size.")
     if error.errno in _DENIED:
         return DeniedError(
             f"{sentence}; give the user that runs this the right to it, or choose another folder."

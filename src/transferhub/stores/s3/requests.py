@@ -45,6 +45,7 @@ from transferhub.stores.s3.transport import (
 from transferhub.stores.s3.xml import BadXmlError
 
 _FIRST_FAILURE = 300
+_LONGEST_REFUSAL = 64 << 10
 NO_QUERY: Mapping[str, str] = {}
 
 
@@ -290,6 +291,16 @@ class Requests:
         return encoded
 
 
+async def _start_of(response: Response) -> bytes:
+    """As much of a refusal's body as anybody will read: a web server may send any page."""
+    body = b""
+    async for chunk in response.chunks():
+        body += chunk
+        if len(body) >= _LONGEST_REFUSAL:
+            break
+    return body
+
+
 class OpenAnswer:
     """A GET whose body is still to be read."""
 
@@ -319,7 +330,7 @@ class OpenAnswer:
         response = self.response = await self._scope.__aenter__()
         if response.status >= _FIRST_FAILURE:
             try:
-                body = await response.read()
+                body = await _start_of(response)
             finally:
                 await self.close()
             raise self._requests.refused(Operation.GET, self._key, response, body)

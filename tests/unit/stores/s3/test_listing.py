@@ -168,7 +168,7 @@ def test_a_plain_page_gives_exactly_its_entries_as_botocore_reads_them(
 
 
 @given(entries_of(xml_keys), layouts, st.booleans())
-def test_both_parsers_agree(entries: list[ObjectEntry], layout: Layout, encoded: bool) -> None:  # noqa: FBT001 - Hypothesis gives it
+def test_both_parsers_agree(entries: list[ObjectEntry], layout: Layout, encoded: bool) -> None:
     body = page(entries, layout, encoded=encoded)
     quick = parse_known_layout(body)
     assert quick in (None, parse_any_layout(body))

@@ -155,3 +155,28 @@ def test_an_encoded_key_is_what_s3_asks_for(key: str) -> None:
     )
     assert encode_key(key) == expected
     assert quote(key, safe="/-_.~") == expected
+
+
+def test_a_signing_key_is_kept_for_its_day_and_its_secret_only() -> None:
+    credentials = Credentials(access_key="AKID", secret_key="secret")
+    now = [datetime(2026, 3, 1, 23, 59, 59, tzinfo=UTC).timestamp()]
+    signer = Signer(host=HOST, region="eu-west-1", clock=lambda: now[0])
+
+    def signed(with_credentials: Credentials) -> dict[str, str]:
+        headers: dict[str, str] = {}
+        signer.sign(
+            "GET", "/k", "", headers, payload=UNSIGNED_PAYLOAD, credentials=with_credentials
+        )
+        return headers
+
+    def expected(with_credentials: Credentials) -> str:
+        moment = datetime.fromtimestamp(now[0], UTC)
+        return botocore_headers(
+            "GET", "/k", "", {}, UNSIGNED_PAYLOAD, with_credentials, "eu-west-1", moment
+        )["authorization"]
+
+    renewed = Credentials(access_key="AKID2", secret_key="another", token="token")
+    for seconds in (0, 1, 1, 86_400):
+        now[0] += seconds
+        for each in (credentials, renewed, credentials):
+            assert signed(each)["authorization"] == expected(each)

@@ -14,7 +14,15 @@ from typing import Any
 import pytest
 
 from tests.servers.certificates import Certificates, make_certificates
-from transferhub.errors import InputError
+from transferhub.errors import InputError, NotFoundError
+from transferhub.stores.s3 import (
+    Anonymous,
+    EndpointOptions,
+    S3Config,
+    S3Store,
+    find_provider,
+    resolve_endpoint,
+)
 from transferhub.stores.s3.raw import RawTransport
 from transferhub.stores.s3.reqwest import ReqwestTransport
 from transferhub.stores.s3.transport import (
@@ -464,3 +472,28 @@ class TestProxies:
         with pytest.raises(InputError, match=r"^proxy: ") as caught:
             ReqwestTransport("http://h", TransportConfig(proxy=proxy))
         assert "hunter2" not in str(caught.value)
+
+
+async def test_a_refusal_without_end_is_read_only_at_its_start(make: Make) -> None:
+    sent_bytes = 0
+
+    async def talk(wire: Wire) -> None:
+        nonlocal sent_bytes
+        await wire.head()
+        await wire.answer(b"HTTP/1.1 404 Not Found\r\nContent-Length: 999999999999\r\n\r\n")
+        while True:
+            await wire.answer(bytes(1 << 16))
+            sent_bytes += 1 << 16
+
+    async with serving(talk) as server:
+        options = EndpointOptions(endpoint=server.url)
+        endpoint = resolve_endpoint(find_provider("other"), "", options)
+        store = S3Store(
+            S3Config(bucket="b", endpoint=endpoint),
+            Anonymous(),
+            transport=make(server.url, read_timeout=timedelta(seconds=10)),
+        )
+        with pytest.raises(NotFoundError):
+            await asyncio.wait_for(store.get("key").__aenter__(), 20)
+        await store.aclose()
+    assert sent_bytes < 32 << 20
