@@ -14,7 +14,7 @@ _SQLITE = (
         "disk i/o error",
         "state_io",
         "could not be read or written",
-        "check the disk, its quota and any limit on file sizes",
+        "check that the disk has room, its quota, and any limit on file sizes",
     ),
     ("readonly", "state_readonly", "may not be written", "make the file and its folder writable"),
     (
