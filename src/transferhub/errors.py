@@ -17,8 +17,8 @@
     └── RunError                 the run as a whole cannot go on
         └── GuardError           a delete guard stopped the run for a person
 
-`code` is stable and documented in docs/errors.md; a message is one sentence that says what, where and
-what to do, and never holds a secret.
+`code` is stable and documented in docs/errors.md; a message is one sentence that says what, where
+and what to do, and never holds a secret.
 """
 
 from __future__ import annotations

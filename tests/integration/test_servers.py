@@ -583,7 +583,7 @@ class TestHold:
         through: Boto,
         held: str,
         putting: Callable[[], Future[str]],
-        response: bool,  # noqa: FBT001
+        response: bool,
     ) -> None:
         hold = Hold(response=response)
         proxy.add(hold, operation="PutObject")

@@ -15,6 +15,7 @@ from transferhub.stores.base import ObjectStore
 SAME, CHANGED = Difference.SAME, Difference.CHANGED
 
 _MD5_ETAG = re.compile(r"[0-9a-f]{32}(-\d+)?")
+_MD5_DIGITS = 32
 
 _CLOCK_STEP = timedelta(seconds=1)
 """Stores that keep whole seconds cannot tell what came first within one."""
@@ -24,7 +25,8 @@ class CompareMode(StrEnum):
     """SIZE: sizes differ.
     SIZE_MTIME: sizes differ, or the source was modified after the destination's copy was written.
     ETAG: etags differ; by SIZE_MTIME where they cannot be compared, which is counted.
-    CHECKSUM: sizes differ, or the checksums that both sides hold; by ETAG where there is no common one.
+    CHECKSUM: sizes differ, or the checksums that both sides hold; by ETAG where there is no common
+        one.
     ALWAYS: everything is copied.
     MISSING_ONLY: what the destination has is never replaced.
     """
@@ -42,7 +44,8 @@ Compare = Callable[[ObjectEntry, ObjectEntry], Difference]
 
 
 class Comparison:
-    """A compare mode for two stores. `fallbacks` counts objects that could not be compared as asked."""
+    """A compare mode for two stores. `fallbacks` counts objects that could not be compared as
+    asked."""
 
     def __init__(self, mode: CompareMode, source: ObjectStore, destination: ObjectStore) -> None:
         self.mode = mode
@@ -123,7 +126,7 @@ def by_size(source: ObjectEntry, destination: ObjectEntry) -> Difference:
 
 def is_md5(etag: str) -> bool:
     """True for 32 hexadecimal digits: in stores that say so, the MD5 of the object."""
-    return len(etag) == 32 and _MD5_ETAG.fullmatch(etag) is not None
+    return len(etag) == _MD5_DIGITS and _MD5_ETAG.fullmatch(etag) is not None
 
 
 def part_count(etag: str) -> int:

@@ -29,7 +29,8 @@ Row = tuple[str, int, str, int | None, str]
 class DiskSort:
     """Sorts any number of entries by key in a temporary folder, with bounded memory.
 
-    Entries are kept whole, so nothing needs to be asked again. Of entries with one key, the last wins.
+    Entries are kept whole, so nothing needs to be asked again. Of entries with one key, the last
+    wins.
     """
 
     def __init__(self, spool: Path) -> None:

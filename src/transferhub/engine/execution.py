@@ -53,18 +53,16 @@ class DeleteGuard:
         seen = totals.scan.scanned_destination
         percent = 100.0 * extra / seen if seen else 0.0
         says = f"{extra} of {seen} objects ({percent:.1f} %) would be deleted from {destination}"
-        if self.most is not None and extra > self.most:
-            raise GuardError(
-                f"{says}, more than --max-delete {self.most} allows; nothing was deleted. Look at the"
-                " report's EXTRA keys, and raise the limit if they may go",
-                code="max_delete",
-            )
-        if percent > self.most_percent:
-            raise GuardError(
-                f"{says}, more than --max-delete-percent {self.most_percent:g} allows; nothing was"
-                " deleted. Look at the report's EXTRA keys, and raise the limit if they may go",
-                code="max_delete_percent",
-            )
+        for name, value, limit in (
+            ("max_delete", extra, self.most),
+            ("max_delete_percent", percent, self.most_percent),
+        ):
+            if limit is not None and value > limit:
+                raise GuardError(
+                    f"{says}, more than --{name.replace('_', '-')} {limit:.15g} allows; nothing was"
+                    " deleted. Look at the report's EXTRA keys, and raise the limit if they may go",
+                    code=name,
+                )
 
 
 class Crew(Protocol):
@@ -204,7 +202,7 @@ class Execution:
 
     async def _settled(self) -> None:
         """Returns when no transfer is open."""
-        while (await self._job.ledger.totals(self._job.run)).open:
+        while (await self._job.ledger.totals(self._job.run)).open:  # noqa: ASYNC110 - a ledger calls nobody
             await asyncio.sleep(_QUICK_LOOK_SECONDS)
 
     async def _report(self, totals: Totals, started: float) -> Summary:

@@ -85,8 +85,8 @@ class Scan:
 
 @dataclass(slots=True)
 class _Queue:
-    """Ranges that wait for a lister. `idle` listers wait for a range, `promised` ranges are about to be
-    queued for them; `active` ranges are not done."""
+    """Ranges that wait for a lister. `idle` listers wait for a range, `promised` ranges are about
+    to be queued for them; `active` ranges are not done."""
 
     waiting: asyncio.Queue[RangeShard | None] = field(default_factory=asyncio.Queue)
     idle: int = 0
@@ -95,7 +95,8 @@ class _Queue:
 
 
 class Finder:
-    """Compares the two sides of a scan once. `find` may be called again after a crash: it goes on."""
+    """Compares the two sides of a scan once. `find` may be called again after a crash: it goes
+    on."""
 
     def __init__(
         self, run: RunId, ledger: ScanRecord, scan: Scan, *, talk: Callable[[str], None]
@@ -294,7 +295,8 @@ class Finder:
     async def _save(self, shards: list[RangeShard]) -> None:
         """Records what is pending together with the cursors that produced it.
 
-        After one that failed none may follow: it would save cursors beyond transfers that were lost.
+        After one that failed none may follow: it would save cursors beyond transfers that were
+        lost.
         """
         async with self._saving:
             if self._save_error is not None:
@@ -314,8 +316,8 @@ class Finder:
     # Proving that ranges touch
 
     async def _stitch(self, shards: list[RangeShard]) -> None:
-        """Holds each range's end against the start of the next: a store that answers in its own order
-        could otherwise lose keys between two ranges that are both in order."""
+        """Holds each range's end against the start of the next: a store that answers in its own
+        order could otherwise lose keys between two ranges that are both in order."""
         for left, right in pairwise(sorted(shards, key=lambda shard: (shard.scope, shard.after))):
             if left.scope != right.scope:
                 continue

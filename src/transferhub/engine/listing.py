@@ -6,6 +6,7 @@ import asyncio
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from operator import lt
 from types import TracebackType
 from typing import Protocol, Self
@@ -128,8 +129,8 @@ class Window:
 class StoreListing(Window):
     """A range of a store, listed in the store's own order, which is verified key by key.
 
-    The page that follows is fetched while the present one is compared. A server may ignore the start
-    of the range, or return keys at or before it: those are left out.
+    The page that follows is fetched while the present one is compared. A server may ignore the
+    start of the range, or return keys at or before it: those are left out.
     """
 
     def __init__(self, side: Side, prefix: str, after: str, until: str | None) -> None:
@@ -175,9 +176,7 @@ class StoreListing(Window):
         if keys[0] < self._last:
             raise OrderError(self._side.store, self._last, keys[0])
         if not all(map(lt, keys, keys[1:])):
-            last, key = next(
-                pair for pair in zip(keys, keys[1:], strict=False) if pair[0] >= pair[1]
-            )
+            last, key = next(pair for pair in pairwise(keys) if pair[0] >= pair[1])
             raise OrderError(self._side.store, last, key)
         self._last = keys[-1]
 

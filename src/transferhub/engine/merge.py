@@ -14,7 +14,8 @@ ARCHIVED_CLASSES = frozenset(
     {"GLACIER", "DEEP_ARCHIVE", "ARCHIVE", "COLDARCHIVE", "DEEPCOLDARCHIVE", "COLD", "COLD_ARCHIVE"}
 )
 """Storage classes, in capitals, whose objects must be restored before they can be read: Amazon S3's
-two (GLACIER_IR needs no restore), OSS's Archive family, COS's ARCHIVE and DEEP_ARCHIVE, OBS's COLD."""
+two (GLACIER_IR needs no restore), OSS's Archive family, COS's ARCHIVE and DEEP_ARCHIVE, OBS's
+COLD."""
 
 Keys = Sequence[str]
 Entries = Sequence[ObjectEntry]

@@ -12,13 +12,13 @@ from transferhub.stores.base import MAX_PARTS, MIN_PART_BYTES
 _MIB = 1 << 20
 
 WHOLE_BYTES = 64 * _MIB
-"""Objects up to here are copied whole, unless the source was uploaded in parts itself: the etag of one
-PUT is the MD5 that the source has, and can be compared ever after."""
+"""Objects up to here are copied whole, unless the source was uploaded in parts itself: the etag of
+one PUT is the MD5 that the source has, and can be compared ever after."""
 
 _PART_BYTES = 16 * _MIB
 _WIDE_PART_BYTES = 64 * _MIB
-"""Parts of 16 MiB interleave well; they widen to 64 MiB before their number becomes a burden, because
-small parts are slow on a long path."""
+"""Parts of 16 MiB interleave well; they widen to 64 MiB before their number becomes a burden,
+because small parts are slow on a long path."""
 
 _MANY_PARTS = 640
 
@@ -29,8 +29,9 @@ _USUAL_MIB = (5, 6, 8, 10, 15, 16, 20, 25, 32, 50, 64, 100, 128, 200, 250, 256, 
 def part_size(size: int, etag: str, chosen: int | None = None) -> int:
     """Bytes of each part but the last.
 
-    Follows the source's where its etag ends in -N and only one usual part size gives N parts, so that
-    both etags agree; else the chosen one, or 16 to 64 MiB; always as large as 10,000 parts need.
+    Follows the source's where its etag ends in -N and only one usual part size gives N parts, so
+    that both etags agree; else the chosen one, or 16 to 64 MiB; always as large as 10,000 parts
+    need.
     """
     fewest = -(-size // MAX_PARTS)
     if chosen is not None:
@@ -45,7 +46,7 @@ def part_size(size: int, etag: str, chosen: int | None = None) -> int:
 def followed_size(size: int, etag: str) -> int | None:
     """The part size that the source was uploaded with, where its etag tells."""
     count = part_count(etag)
-    if count < 2 or count > MAX_PARTS:
+    if not 1 < count <= MAX_PARTS:
         return None
     fits = [mib * _MIB for mib in _USUAL_MIB if -(-size // (mib * _MIB)) == count]
     powers = [fit for fit in fits if fit & (fit - 1) == 0]
@@ -71,8 +72,8 @@ def parts_of(size: int, each: int) -> list[Part]:
 
 
 def expected_etag(parts: Sequence[Part]) -> str:
-    """What a store with MD5 etags gives to an object of these parts; "" where the parts' etags are no
-    MD5s."""
+    """What a store with MD5 etags gives to an object of these parts; "" where the parts' etags are
+    no MD5s."""
     try:
         digests = b"".join(bytes.fromhex(part.etag) for part in parts)
     except ValueError:

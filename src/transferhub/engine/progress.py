@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from transferhub.model.run import RunState
@@ -46,11 +46,12 @@ Observer = Callable[[Progress], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """The end of a run, in numbers. `status` and the counts are the JSON document that `dth` prints.
+    """The end of a run, in numbers. `status` and the counts are the JSON document that `dth`
+    prints.
 
     new + changed = done + failed + vanished + skipped, and
-    scanned_source = same + new + changed + filtered + archived: `faults` says where they do not, and a
-    run with faults has failed.
+    scanned_source = same + new + changed + filtered + archived: `faults` says where they do not,
+    and a run with faults has failed.
 
     Attributes:
         failed: dead letters, of copies and deletes.
@@ -62,7 +63,7 @@ class Summary:
 
     run: RunId
     status: RunState
-    scan: ScanCounts = ScanCounts()
+    scan: ScanCounts = field(default_factory=ScanCounts)
     done: int = 0
     failed: int = 0
     vanished: int = 0

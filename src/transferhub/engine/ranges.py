@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import os.path
+import sys
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Sequence
 
 _DIGITS = 16
 """Characters of a key that take part in a split, after what both ends have in common."""
+
+_SURROGATES = range(0xD800, 0xE000)
 
 
 class Alphabet:
@@ -37,9 +39,9 @@ class Alphabet:
 
 def _successor(letter: str) -> str:
     code = ord(letter) + 1
-    if 0xD800 <= code <= 0xDFFF:  # surrogates are no characters of UTF-8
-        code = 0xE000
-    return chr(min(code, 0x10FFFF))
+    if code in _SURROGATES:  # no characters of UTF-8
+        code = _SURROGATES.stop
+    return chr(min(code, sys.maxunicode))
 
 
 def merge_prefixes(prefixes: Iterable[str]) -> list[str]:
@@ -52,8 +54,8 @@ def merge_prefixes(prefixes: Iterable[str]) -> list[str]:
 
 
 def width(after: str, until: str | None, low: str, high: str, alphabet: Alphabet) -> float:
-    """How much of the interval from `low` to `high` lies between `after` and `until`, by the places of
-    their letters: a rough measure, 0.0 where it cannot be told."""
+    """How much of the interval from `low` to `high` lies between `after` and `until`, by the places
+    of their letters: a rough measure, 0.0 where it cannot be told."""
     common = _common(after, until, low, high)
     whole = _number(until, common, alphabet) - _number(after, common, alphabet)
     part = _number(high, common, alphabet) - _number(low, common, alphabet)
@@ -92,9 +94,18 @@ def carries(low: str, until: str | None, depth: int, alphabet: Alphabet) -> list
     return found
 
 
+def common_prefix(keys: Sequence[str]) -> str:
+    """What all keys start with."""
+    low, high = min(keys), max(keys)
+    for place, (one, other) in enumerate(zip(low, high, strict=False)):
+        if one != other:
+            return low[:place]
+    return low
+
+
 def _common(*keys: str | None) -> str:
-    known: Sequence[str] = [key for key in keys if key is not None]
-    return os.path.commonprefix(known) if len(known) == len(keys) else ""
+    known = [key for key in keys if key is not None]
+    return common_prefix(known) if len(known) == len(keys) else ""
 
 
 def _number(key: str | None, common: str, alphabet: Alphabet) -> int:

@@ -39,9 +39,9 @@ class PartPlan:
 
 
 class Replication(Protocol):
-    """One task, opened: what a plugin does for the engine. Leasing, retry, limits, heartbeat, progress
-    and cancellation are the engine's. Verbs raise TransferHubError; NotFoundError of the *source* never
-    leaves them: the transfer has VANISHED."""
+    """One task, opened: what a plugin does for the engine. Leasing, retry, limits, heartbeat,
+    progress and cancellation are the engine's. Verbs raise TransferHubError; NotFoundError of the
+    *source* never leaves them: the transfer has VANISHED."""
 
     async def check(self) -> None:
         """Raises what is wrong with either side, before anything is changed."""
@@ -66,7 +66,8 @@ class Replication(Protocol):
         """Returns the part's etag."""
 
     async def finish(self, transfer: Transfer, upload: Upload, parts: Sequence[Part]) -> Copied:
-        """Makes the object of its parts; succeeds too where an earlier call did it and was not heard.
+        """Makes the object of its parts; succeeds too where an earlier call did it and was not
+        heard.
 
         Raises:
             NotFoundError: code "no_upload", the upload is lost and its parts with it.

@@ -1,4 +1,5 @@
-"""The written end of a run: a row for every key that was not SAME, and whether all of it balances."""
+"""The written end of a run: a row for every key that was not SAME, and whether all of it
+balances."""
 
 from __future__ import annotations
 

@@ -22,11 +22,12 @@ FATAL_CODES = frozenset(
         "state_full",
     }
 )
-"""Errors that every other transfer would meet too: the run fails, and keeps its work for a resume."""
+"""Errors that every other transfer would meet too: the run fails, and keeps its work for a
+resume."""
 
 PATIENT_CODES = frozenset({"throttled", "unreachable"})
-"""Errors of an endpoint and not of an object: they do not count as attempts while the endpoint is given
-time."""
+"""Errors of an endpoint and not of an object: they do not count as attempts while the endpoint is
+given time."""
 
 _FIRST_DELAY = timedelta(seconds=1)
 _LONGEST_DELAY = timedelta(minutes=1)
@@ -37,7 +38,8 @@ _MOST_PATIENCE = 50
 
 
 class RetryPolicy:
-    """Turns errors into failures with the time of the next attempt: full jitter, doubling delays."""
+    """Turns errors into failures with the time of the next attempt: full jitter, doubling
+    delays."""
 
     def __init__(self, *, attempts: int, random: Random) -> None:
         self._attempts = attempts

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os.path
 import time
 from dataclasses import dataclass, field
 from typing import Any
 
 from transferhub.engine.listing import Listing, StoreListing
-from transferhub.engine.ranges import Alphabet, carries, midpoint, width
+from transferhub.engine.ranges import Alphabet, carries, common_prefix, midpoint, width
 from transferhub.model.transfer import ScanCounts, Shard, Transfer
 
 _UNKNOWN_PAGES = 1_000.0
@@ -21,9 +20,9 @@ _WORTH_SPLITTING = 2.0
 
 @dataclass(slots=True, kw_only=True)
 class Edge:
-    """Where one side's listing of a range begins and what follows it: NO_KEY is the end of all keys,
-    None is not known yet. Ranges that touch must agree, or keys were lost between them. `last` is the
-    last key of the range itself, "" while there is none."""
+    """Where one side's listing of a range begins and what follows it: NO_KEY is the end of all
+    keys, None is not known yet. Ranges that touch must agree, or keys were lost between them.
+    `last` is the last key of the range itself, "" while there is none."""
 
     first: str | None = None
     last: str = ""
@@ -105,8 +104,8 @@ class RangeShard:
         """A key to split what is left at, None where a split would gain nothing.
 
         While the end of the range is far from the keys that were seen, the key is one at which a
-        letter steps up, so that `idle` splits in a row reach from wide steps to narrow ones; near the
-        end it is the middle.
+        letter steps up, so that `idle` splits in a row reach from wide steps to narrow ones; near
+        the end it is the middle.
         """
         if self.done or self.pages_left < _WORTH_SPLITTING:
             return None
@@ -115,7 +114,7 @@ class RangeShard:
         if self.until is not None and low >= self.until:
             return None
         firsts = [listing.first for listing in self._store_listings() if listing.first]
-        seen = len(os.path.commonprefix([low, *firsts]))
+        seen = len(common_prefix([low, *firsts]))
         steps = [
             step
             for step in carries(low, self.until, seen, alphabet)

@@ -10,7 +10,8 @@ from transferhub.errors import CorruptError
 from transferhub.model.objects import ObjectInfo, Written
 
 _THREAD_BYTES = 1 << 20
-"""Bodies from here on are hashed in a thread (3 ms and more), so that the event loop stays responsive."""
+"""Bodies from here on are hashed in a thread (3 ms and more), so that the event loop stays
+responsive."""
 
 
 async def md5_of(body: bytes) -> bytes:

@@ -99,14 +99,16 @@ class Worker:
         self._jobs: asyncio.Queue[list[Lease]] = asyncio.Queue()
         self._held: dict[tuple[WorkKind, int | str], Lease] = {}
         self._busy = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._results = _Results()
         self._news = asyncio.Event()
         self._room = asyncio.Event()
         self._trouble_since: float | None = None
 
     async def work(self, stop: asyncio.Event) -> None:
-        """Works until `stop` is set, then ends what is under way (for `Tuning.drain` at most), and gives
-        everything else back.
+        """Works until `stop` is set, then ends what is under way (for `Tuning.drain` at most), and
+        gives everything else back.
 
         Raises:
             RunError, StoreError: what every other transfer would meet too; leases are given back.
@@ -154,9 +156,7 @@ class Worker:
     async def _drain(self) -> None:
         while not self._jobs.empty():
             self._jobs.get_nowait()
-        deadline = time.monotonic() + self._tuning.drain.total_seconds()
-        while self._busy and time.monotonic() < deadline:
-            await asyncio.sleep(_SHORT_PAUSE)
+        await _wait(self._idle, self._tuning.drain.total_seconds())
 
     async def _give_back(self) -> None:
         """Records what ended and releases the rest, also when the worker was cancelled."""
@@ -202,10 +202,13 @@ class Worker:
             if self._jobs.qsize() <= self._slots // 2:
                 self._room.set()
             self._busy += 1
+            self._idle.clear()
             try:
                 await self._do(job)
             finally:
                 self._busy -= 1
+                if not self._busy:
+                    self._idle.set()
                 self._news.set()
 
     async def _do(self, job: list[Lease]) -> None:
@@ -298,7 +301,8 @@ class Worker:
         self._results.failures.append(self._policy.judge(lease, error, self._clock()))
 
     async def _start_over(self, lease: Lease, error: TransferHubError) -> None:
-        """The source changed, or the upload is gone: forget the parts and take the present source."""
+        """The source changed, or the upload is gone: forget the parts and take the present
+        source."""
         try:
             fresh = await self._replication.refresh(lease.transfer)
         except TransferHubError as trouble:

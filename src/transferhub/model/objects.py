@@ -13,8 +13,8 @@ NO_METADATA: Mapping[str, str] = {}
 class ObjectEntry(NamedTuple):
     """One object of a listing. A tuple because a run makes billions of them.
 
-    Python compares `str` by code point, which is the order of UTF-8 bytes; so keys are `str` here and
-    are compared directly.
+    Python compares `str` by code point, which is the order of UTF-8 bytes; so keys are `str` here
+    and are compared directly.
     """
 
     key: str

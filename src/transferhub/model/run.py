@@ -14,8 +14,8 @@ TaskId = NewType("TaskId", str)
 
 
 class RunState(StrEnum):
-    """RUNNING is also what a killed process leaves behind; CANCELLED was stopped by a person. Both may
-    be resumed. The other three are final."""
+    """RUNNING is also what a killed process leaves behind; CANCELLED was stopped by a person. Both
+    may be resumed. The other three are final."""
 
     RUNNING = "running"
     SUCCEEDED = "succeeded"

@@ -30,8 +30,9 @@ class TransferState(StrEnum):
     """Where a transfer stands.
 
     WAITING -> LEASED -> DONE | FAILED | VANISHED | SKIPPED, back to WAITING for another attempt, or
-    IN_PARTS while its parts are leased instead of itself. HELD is an EXTRA key that nobody may delete
-    (yet). ARCHIVED was never queued: its object must be restored first. FAILED is a dead letter.
+    IN_PARTS while its parts are leased instead of itself. HELD is an EXTRA key that nobody may
+    delete (yet). ARCHIVED was never queued: its object must be restored first. FAILED is a dead
+    letter.
     """
 
     WAITING = "waiting"
@@ -81,8 +82,8 @@ class Part(NamedTuple):
 class Upload(NamedTuple):
     """A multipart upload of ours.
 
-    `upload_id` is "" for an intent: the worker is about to create the upload and does not know its id
-    yet. An intent that outlives its worker names the only uploads that may be looked for.
+    `upload_id` is "" for an intent: the worker is about to create the upload and does not know its
+    id yet. An intent that outlives its worker names the only uploads that may be looked for.
     """
 
     key: str  # at the destination

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -20,7 +21,7 @@ from transferhub.engine.progress import Summary
 from transferhub.engine.tuning import Tuning
 from transferhub.engine.worker import Worker
 from transferhub.errors import DeniedError, GuardError, NotFoundError, ThrottledError
-from transferhub.model.objects import Attributes, WriteOptions
+from transferhub.model.objects import Attributes, WriteOptions, Written
 from transferhub.model.run import RunState
 from transferhub.model.transfer import Action, RunId, TransferState, WorkerId
 from transferhub.plugins.objects.keymap import KeyMap
@@ -302,10 +303,10 @@ async def test_a_stop_gives_work_back_and_the_next_start_ends_it(bench: Bench) -
     stop = asyncio.Event()
 
     class Stopping(MemoryStore):
-        async def put(self, key: str, body: bytes, **options: object) -> object:  # type: ignore[override]
+        async def put(self, key: str, body: bytes, **options: Any) -> Written:
             if key == "k100":
                 stop.set()
-            return await super().put(key, body, **options)  # type: ignore[arg-type]
+            return await super().put(key, body, **options)
 
     bench.destination = Stopping()
     summary = await bench.run(stop)

@@ -74,7 +74,7 @@ def matches(pattern: str, key: str) -> bool:
         ("//a", "/a", True),
     ],
 )
-def test_a_glob_matches_as_documented(pattern: str, key: str, expected: bool) -> None:  # noqa: FBT001
+def test_a_glob_matches_as_documented(pattern: str, key: str, expected: bool) -> None:
     assert matches(pattern, key) is expected
 
 
