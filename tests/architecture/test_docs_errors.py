@@ -35,6 +35,11 @@ def codes_of(node: ast.AST) -> Iterator[str]:
         case ast.Tuple(elts=[_, ast.Constant(value=str(code)), what, advice]):
             if CODE.fullmatch(code) and is_sentence(what) and is_sentence(advice):
                 yield code
+        case ast.For(target=ast.Tuple(elts=names), iter=ast.Tuple(elts=rows), body=body):
+            used = code_variables(body)
+            for at, name in enumerate(names):
+                if isinstance(name, ast.Name) and name.id in used:
+                    yield from (text for row in rows for text in texts(item_of(row, at)))
 
 
 def texts(value: ast.expr) -> Iterator[str]:
@@ -45,6 +50,20 @@ def texts(value: ast.expr) -> Iterator[str]:
         case ast.IfExp(body=body, orelse=orelse):
             yield from texts(body)
             yield from texts(orelse)
+
+
+def code_variables(body: list[ast.stmt]) -> set[str]:
+    """Names of the variables that are given as an argument `code`."""
+    return {
+        node.value.id
+        for line in body
+        for node in ast.walk(line)
+        if isinstance(node, ast.keyword) and node.arg == "code" and isinstance(node.value, ast.Name)
+    }
+
+
+def item_of(row: ast.expr, at: int) -> ast.expr:
+    return row.elts[at] if isinstance(row, ast.Tuple) else row
 
 
 def is_sentence(value: ast.expr) -> bool:
@@ -86,6 +105,8 @@ def test_the_engine_judges_only_codes_that_exist() -> None:
         ('return DeniedError, "wrong", advice', {"wrong"}),
         ("return DeniedError, None, advice", set()),
         ('ROWS = (("53100", "state_full", "is full", "free some"),)', {"state_full"}),
+        ('for a, b in (("x", 1), ("y", 2)):\n    raise E("s", code=a)', {"x", "y"}),
+        ('for a, b in (("x", 1), ("y", 2)):\n    call(a)', set()),
         ('call(code="")', set()),
     ],
 )
