@@ -30,15 +30,15 @@ def codes_of(node: ast.AST) -> Iterator[str]:
             yield from texts(value)
         case ast.keyword(arg="code" | "error_code", value=value):
             yield from texts(value)
-        case ast.Tuple(elts=[ast.Name(id=name), code, *_]) if name.endswith("Error"):
-            yield from texts(code)
+        case ast.Tuple(elts=[ast.Name(id=kind), second, *_]) if kind.endswith("Error"):
+            yield from texts(second)
         case ast.Tuple(elts=[_, ast.Constant(value=str(code)), what, advice]):
             if CODE.fullmatch(code) and is_sentence(what) and is_sentence(advice):
                 yield code
         case ast.For(target=ast.Tuple(elts=names), iter=ast.Tuple(elts=rows), body=body):
             used = code_variables(body)
-            for at, name in enumerate(names):
-                if isinstance(name, ast.Name) and name.id in used:
+            for at, variable in enumerate(names):
+                if isinstance(variable, ast.Name) and variable.id in used:
                     yield from (text for row in rows for text in texts(item_of(row, at)))
 
 
