@@ -122,7 +122,7 @@ def purge(session: Session, run: RunId) -> None:
 
 def _forget_work(session: Session, run_id: int) -> None:
     session.execute("DELETE FROM shards WHERE run_id = ?", run_id)
-    session.execute("DELETE FROM parts WHERE run_id = ?", run_id)
+    # Takes parts and attempts along.
     session.execute("DELETE FROM transfers WHERE run_id = ?", run_id)
     # Last: whoever ended a transfer in the meantime has written its totals by now.
     session.execute("DELETE FROM tallies WHERE run_id = ?", run_id)

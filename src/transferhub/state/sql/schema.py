@@ -126,7 +126,14 @@ _partial_index(
     transfers.c.id,
 )
 _partial_index("ix_transfers_held", "state = 3", transfers.c.run_id)
-_partial_index("ix_transfers_failed", "state = 5", transfers.c.run_id, transfers.c.key)
+# With the state, which is always the same: SQLite would take the larger index of all keys instead.
+_partial_index(
+    "ix_transfers_failed",
+    "state = 5",
+    transfers.c.run_id,
+    transfers.c.state,
+    transfers.c.key,
+)
 
 parts = Table(
     "parts",

@@ -131,7 +131,7 @@ def _create_transfers() -> None:
     op.create_index("uq_transfers_run_id_key", "transfers", ["run_id", "key"], unique=True)
     _partial_index("ix_transfers_due", "transfers", ["run_id", "due", "id"], "state <= 1")
     _partial_index("ix_transfers_held", "transfers", ["run_id"], "state = 3")
-    _partial_index("ix_transfers_failed", "transfers", ["run_id", "key"], "state = 5")
+    _partial_index("ix_transfers_failed", "transfers", ["run_id", "state", "key"], "state = 5")
 
 
 def _create_parts() -> None:
