@@ -162,7 +162,7 @@ def writing_options() -> list[Option]:
         make(
             "--storage-class",
             "Storage class to write with; or one for each class of the source, such as"
-            ' "GLACIER=DEEP_ARCHIVE,*=STANDARD_IA". [default: its own]',
+            ' "GLACIER_IR=STANDARD_IA,*=STANDARD". [default: left to the store, STANDARD at S3]',
             metavar="CLASS|MAP",
         ),
         make("--acl", "Canned ACL to write with. [default: none]", metavar="ACL"),

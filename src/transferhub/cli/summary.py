@@ -11,6 +11,7 @@ from transferhub.model.transfer import FailureGroup, RunId
 from transferhub.model.units import format_bytes, format_count, format_seconds
 
 _LONGEST_MESSAGE = 300
+_GUARDS = ("max_delete", "max_delete_percent")
 
 
 def summary_lines(summary: Summary, groups: Sequence[FailureGroup]) -> list[str]:
@@ -22,7 +23,12 @@ def summary_lines(summary: Summary, groups: Sequence[FailureGroup]) -> list[str]
         *_sentences("Note: ", summary.notes),
         *_sentences("Fault: ", summary.faults),
         *group_lines(groups),
-        *next_lines(summary.run, summary.status, failed=summary.failed + summary.delete_failed),
+        *next_lines(
+            summary.run,
+            summary.status,
+            failed=summary.failed + summary.delete_failed,
+            code=summary.error_code,
+        ),
     ]
 
 
@@ -51,8 +57,8 @@ def group_lines(groups: Sequence[FailureGroup]) -> list[str]:
     return lines
 
 
-def next_lines(run: RunId, status: RunState, *, failed: int) -> list[str]:
-    """What the user can do now."""
+def next_lines(run: RunId, status: RunState, *, failed: int, code: str = "") -> list[str]:
+    """What the user can do now. `code` is that of the error that ended the run."""
     steps: list[tuple[str, str]] = []
     if failed:
         steps.append((f"dth failures {run}", "shows each of them, with every attempt"))
@@ -60,6 +66,10 @@ def next_lines(run: RunId, status: RunState, *, failed: int) -> list[str]:
     match status:
         case RunState.CANCELLED | RunState.RUNNING:
             steps.append((f"dth resume {run}", "goes on; so does the same command again"))
+        case RunState.FAILED if code in _GUARDS:
+            steps.append((f'zcat "$(dth report {run})"', "shows what is extra"))
+            flag = code.replace("_", "-")
+            steps.append(("the same command", f"deletes it, with a higher --{flag}"))
         case RunState.FAILED:
             steps.append((f"dth resume {run}", "goes on, once the cause is mended"))
     if not steps:

@@ -21,7 +21,7 @@ from transferhub.engine.report import document, write_report, write_summary
 from transferhub.engine.survey import Survey
 from transferhub.engine.tuning import Tuning
 from transferhub.engine.worker import Worker
-from transferhub.errors import InputError, RunError, StoreError, TransferHubError
+from transferhub.errors import GuardError, InputError, RunError, StoreError, TransferHubError
 from transferhub.hosts.crew import Assignment, LocalCrew, WorkerProcesses
 from transferhub.hosts.doctor import Finding, examine
 from transferhub.hosts.locks import only_process
@@ -41,7 +41,7 @@ from transferhub.model.transfer import (
     WorkerId,
 )
 from transferhub.plugins.objects.estimate import Preview
-from transferhub.plugins.objects.key_lists import with_digests
+from transferhub.plugins.objects.key_lists import refuse_bad_lists, with_digests
 from transferhub.plugins.objects.location import Location
 from transferhub.plugins.objects.prices import PriceTable, load_prices
 from transferhub.plugins.objects.replication import ObjectReplication
@@ -97,6 +97,7 @@ class LocalHost:
         """Runs the transfer to its end, going on with an interrupted run of the same transfer."""
 
         async def steps(state: _State, processes: WorkerProcesses, stop: asyncio.Event) -> Summary:
+            refuse_bad_lists(spec)
             task = await _task_of(state.tasks, with_digests(spec))
             former = await _unfinished(state, task)
             if not resume:
@@ -119,6 +120,7 @@ class LocalHost:
                     f" {found.ident}",
                 )
             spec = ObjectsSpec.from_json(task.spec)
+            refuse_bad_lists(spec)
             return await self._execute(state, found, spec, tuning, processes, stop)
 
         return self._with_workers(tuning, steps)
@@ -195,6 +197,13 @@ class LocalHost:
                 if verify and summary.status is not RunState.CANCELLED:
                     summary = await self._verified(summary, spec, share)
                     write_summary(folder / "summary.json", summary)
+            except InputError as error:
+                await state.tasks.update_run(_ended(run, await _failed(state.ledger, run, error)))
+                raise
+            except GuardError as error:
+                summary = await _failed(state.ledger, run, error)
+                await write_report(folder / "report.csv.gz", state.ledger.transfers(run.ident))
+                summary = replace(summary, report=str(folder / "report.csv.gz"))
             except TransferHubError as error:
                 summary = await _failed(state.ledger, run, error)
             await state.tasks.update_run(_ended(run, summary))

@@ -41,7 +41,7 @@ def show(app: App, /, **params: Any) -> ExitCode:
                 *phase_lines(totals),
                 *balance_lines(summary),
                 *group_lines(groups),
-                *next_lines(run.ident, run.state, failed=failed),
+                *next_lines(run.ident, run.state, failed=failed, code=run.error_code),
             ]
             app.out.lines(lines)
     return ExitCode.OK

@@ -77,7 +77,7 @@ async def read_inventory(store: ObjectStore, key: str, *, bucket: str) -> Invent
 def parse_inventory(body: bytes) -> Inventory:
     try:
         manifest = json.loads(body)
-        kind = str(manifest["fileFormat"]).upper()
+        kind = str(manifest["fileFormat"])
         columns = tuple(name.strip().lower() for name in manifest["fileSchema"].split(","))
         inventory = Inventory(
             bucket=str(manifest["sourceBucket"]),
@@ -87,7 +87,7 @@ def parse_inventory(body: bytes) -> Inventory:
         )
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
         raise InputError(_FIELD, "it is not the manifest.json of an S3 Inventory") from None
-    if kind != "CSV":
+    if kind.upper() != "CSV":
         raise InputError(
             _FIELD,
             f"its files are {kind}; choose CSV as the output format in the bucket's inventory"

@@ -42,6 +42,33 @@ def with_digests(spec: ObjectsSpec) -> ObjectsSpec:
     return spec.model_copy(update=update)
 
 
+def refuse_bad_lists(spec: ObjectsSpec) -> None:
+    """Reads the lists of a spec to their ends, so that a run finds nothing wrong with them later.
+
+    Raises:
+        InputError: one cannot be read, names nothing, or is not what it was when the spec was made.
+    """
+    if spec.prefix_list:
+        read_prefixes(spec.prefix_list, source=spec.source)
+    if spec.manifest:
+        _read_whole_manifest(spec.manifest, spec.source)
+    now = with_digests(spec)
+    for field in ("prefix_list", "manifest"):
+        before = getattr(spec, f"{field}_sha256")
+        if before and before != getattr(now, f"{field}_sha256"):
+            raise InputError(
+                field,
+                f"{getattr(spec, field)!r} has changed since the run began; start the transfer"
+                " again instead of going on with that run",
+            )
+
+
+def _read_whole_manifest(path: str, source: Location) -> None:
+    with _manifest_keys(path, source, "manifest") as keys:
+        if not sum(1 for _ in keys):
+            raise _no_key(path, "manifest")
+
+
 def read_prefixes(path: str | Path, *, source: Location, field: str = "prefix_list") -> list[str]:
     """The prefixes of a file, a line each, relative to `source`, ascending; none starts with
     another.
@@ -94,9 +121,7 @@ def read_manifest(
             of `source`; raised when that line is reached.
     """
     path = str(path)
-    with _text(path, field) as lines:
-        numbered = _csv_keys(lines, source, field) if _is_csv(path) else _plain_keys(lines)
-        keys = _relative_keys(numbered, source.prefix, field)
+    with _manifest_keys(path, source, field) as keys:
         empty = True
         with SeenKeys() as seen:
             while chunk := list(islice(keys, page)):
@@ -105,7 +130,18 @@ def read_manifest(
                 if fresh:
                     yield fresh
     if empty:
-        raise InputError(field, f"{path!r} holds no key; to take everything leave it out")
+        raise _no_key(path, field)
+
+
+@contextmanager
+def _manifest_keys(path: str, source: Location, field: str) -> Iterator[Iterator[str]]:
+    with _text(path, field) as lines:
+        numbered = _csv_keys(lines, source, field) if _is_csv(path) else _plain_keys(lines)
+        yield _relative_keys(numbered, source.prefix, field)
+
+
+def _no_key(path: str, field: str) -> InputError:
+    return InputError(field, f"{path!r} holds no key; to take everything leave it out")
 
 
 async def manifest_pages(

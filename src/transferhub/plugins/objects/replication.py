@@ -188,9 +188,19 @@ class ObjectReplication:
                         f"{transfer.key!r} at {self._source.location} grew from {transfer.size} to"
                         f" {reader.info.size} bytes after it was listed; it starts over"
                     )
+                self._refuse_cut_off(transfer, reader.info)
                 return reader.info, await reader.read()
         except (NotFoundError, ArchivedError) as error:
             raise _gone(error) from error
+
+    def _refuse_cut_off(self, transfer: Transfer, info: ObjectInfo) -> None:
+        """One etag is one version, and so one size: this holds where no MD5 tells."""
+        if transfer.etag and info.etag == transfer.etag and info.size != transfer.size:
+            raise CorruptError(
+                f"{transfer.key!r} at {self._source.location} is given with {info.size} bytes, but"
+                f" was listed with {transfer.size} and the same etag; it is read again",
+                code="short_read",
+            )
 
     def _is_large(self, info: ObjectInfo) -> bool:
         chosen = self._writing.part_size

@@ -13,11 +13,12 @@ from transferhub.plugins.objects.key_lists import (
     manifest_pages,
     read_manifest,
     read_prefixes,
+    refuse_bad_lists,
     with_digests,
 )
 from transferhub.plugins.objects.location import Location
 from transferhub.plugins.objects.seen_keys import SeenKeys
-from transferhub.plugins.objects.spec import parse_spec
+from transferhub.plugins.objects.spec import ObjectsSpec, parse_spec
 
 BUCKET = Location.parse("s3://bucket", field="source")
 FOLDER = Location.parse("s3://bucket/pre", field="source")
@@ -214,3 +215,27 @@ def test_the_content_of_a_list_is_part_of_the_fingerprint(tmp_path: Path) -> Non
     path.unlink()
     with pytest.raises(InputError, match=r"manifest: .*cannot be read"):
         with_digests(spec)
+
+
+def spec_with(**lists: Path) -> ObjectsSpec:
+    values = {name: str(path) for name, path in lists.items()}
+    return parse_spec({"source": "s3://bucket/pre", "destination": "s3://b", **values})
+
+
+@pytest.mark.parametrize("field", ["prefix_list", "manifest"])
+def test_a_run_does_not_go_on_with_a_list_that_has_changed(tmp_path: Path, field: str) -> None:
+    path = write(tmp_path, "pre/a\n")
+    spec = with_digests(spec_with(**{field: path}))
+    refuse_bad_lists(spec)
+    write(tmp_path, "pre/b\n")
+    with pytest.raises(InputError, match=f"^{field}: .* has changed since the run began"):
+        refuse_bad_lists(spec)
+
+
+@pytest.mark.parametrize("field", ["prefix_list", "manifest"])
+@pytest.mark.parametrize("content", ["\n\n", "pre/a\n" * 1_500 + "other\n", b"pre/a\n\xff\n"])
+def test_a_bad_list_is_found_before_a_run_begins(
+    tmp_path: Path, field: str, content: str | bytes
+) -> None:
+    with pytest.raises(InputError, match=f"^{field}: "):
+        refuse_bad_lists(spec_with(**{field: write(tmp_path, content)}))
