@@ -135,3 +135,16 @@ def test_a_connection_that_stalls_is_given_up_and_the_request_sent_again(
 
     assert rule.hits == 2
     assert_moved(ended, filled, destination)
+
+
+def test_a_body_that_was_cut_off_is_noticed_where_no_md5_tells(
+    dth: Dth, source: Place, destination: Place, fault_proxy: ProxyFactory
+) -> None:
+    source.put_multipart("one-part", content_of("one-part", 100_000))  # its etag ends in -1
+    proxy, seen = fault_proxy(source.endpoint)
+    rule = proxy.add(ShortenBody(9), operation="GetObject", times=1)
+
+    dth.between(seen, destination.endpoint).transfer(source, destination)
+
+    assert rule.hits == 1
+    assert destination.get("one-part") == content_of("one-part", 100_000)
