@@ -9,8 +9,10 @@ REPOSITORY = Path(__file__).parents[2]
 DOCS = REPOSITORY / "docs"
 
 FENCE = re.compile(r"^```\w*\n.*?^```$", re.MULTILINE | re.DOTALL)
+COMMENT = re.compile(r" +# .*")
 HEADING = re.compile(r"^#+ ", re.MULTILINE)
 LINK = re.compile(r"\]\(([^)#\s]+)\)")
+BROKEN_CHINESE = re.compile(r"^(?![#|]).*[\u3000-\u9fff\uff00-\uffef]\n(?![-#|\n]).+", re.MULTILINE)
 EXIT_CODE = re.compile(r"^\| (\d+) \| (.+) \|$", re.MULTILINE)
 
 READMES = [REPOSITORY / "README.md", REPOSITORY / "README.zh-CN.md"]
@@ -18,6 +20,11 @@ TRANSLATED = [
     (REPOSITORY / "README.md", REPOSITORY / "README.zh-CN.md"),
     *((path.with_suffix("").with_suffix(".md"), path) for path in sorted(DOCS.rglob("*.zh.md"))),
 ]
+
+
+def blocks(text: str) -> list[str]:
+    """The code of a page, without its comments."""
+    return [COMMENT.sub("", block) for block in FENCE.findall(text)]
 
 
 def exit_codes(path: Path) -> dict[int, str]:
@@ -42,9 +49,15 @@ def test_every_link_of_a_readme_leads_somewhere(readme: Path) -> None:
 @pytest.mark.parametrize(("english", "chinese"), TRANSLATED, ids=lambda path: path.name)
 def test_a_translation_has_the_same_commands_and_chapters(english: Path, chinese: Path) -> None:
     ours, theirs = english.read_text(), chinese.read_text()
-    assert FENCE.findall(theirs) == FENCE.findall(ours)
+    assert blocks(theirs) == blocks(ours)
     chapters, others = (HEADING.findall(FENCE.sub("", text)) for text in (ours, theirs))
     assert others == chapters
+
+
+@pytest.mark.parametrize("page", [chinese for _, chinese in TRANSLATED], ids=lambda path: path.name)
+def test_no_chinese_sentence_is_broken_over_lines(page: Path) -> None:
+    # A line's end would be shown as a space, which Chinese has not.
+    assert BROKEN_CHINESE.findall(FENCE.sub("", page.read_text())) == []
 
 
 def test_each_page_of_the_documentation_is_named_in_the_readme() -> None:
