@@ -288,5 +288,5 @@ class LedgersAgree(RuleBasedStateMachine):
         assert totals.tallies == tallies(records)
 
 
-LedgersAgree.TestCase.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
+LedgersAgree.TestCase.settings = settings(max_examples=25, stateful_step_count=40, deadline=None)
 TestLedgersAgree = LedgersAgree.TestCase

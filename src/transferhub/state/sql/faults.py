@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from sqlalchemy import URL
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
@@ -52,13 +54,9 @@ _POSTGRES = (
 )
 # The driver tells no state of a connection that the server refused, only its words.
 _REFUSALS = (
-    ("password", "28000"),
-    ("authentication", "28000"),
-    ("pg_hba.conf", "28000"),
-    ("role ", "28000"),
-    ("database ", "3D000"),
-    ("too many clients", "53300"),
-    ("connection slots", "53300"),
+    (re.compile("^database "), "3D000"),
+    (re.compile(r"^role |password|authentication|pg_hba\.conf"), "28000"),
+    (re.compile("too many clients|connection slots"), "53300"),
 )
 _REPEATABLE = ("40001", "40P01")  # serialization failure, deadlock: the server chose a victim
 
@@ -102,7 +100,7 @@ def _of_postgres(error: SQLAlchemyError, sqlstate: str) -> tuple[str, str, str, 
 
 def _refusal(reason: str) -> str:
     _, _, words = reason.partition("FATAL:")
-    return next((state for word, state in _REFUSALS if word in words), "")
+    return next((state for said, state in _REFUSALS if said.search(words.strip())), "")
 
 
 def _sqlstate(error: SQLAlchemyError) -> str:
