@@ -461,6 +461,7 @@ _FAULTS: Mapping[Fault, Class] = {
     ),
     Fault.PROXY: (TransientError, "unreachable", _PROXY),
     Fault.TIMEOUT: (TransientError, "timeout", "no answer came in time"),
+    Fault.UNANSWERED: (TransientError, None, "the connection was closed instead of an answer"),
     Fault.BROKEN: (TransientError, None, "the connection ended early"),
     Fault.GARBLED: (
         TransientError,

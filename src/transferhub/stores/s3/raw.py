@@ -185,6 +185,8 @@ def _fault(error: Exception) -> Fault:
             return _connect_fault(str(error).lower())
         case httpcore.ProxyError():
             return Fault.PROXY
+        case httpcore.RemoteProtocolError() if "without sending a response" in str(error):
+            return Fault.UNANSWERED
         case httpcore.LocalProtocolError():
             return Fault.GARBLED
         case _:

@@ -35,6 +35,7 @@ from transferhub.stores.s3.signer import (
     encode_query,
 )
 from transferhub.stores.s3.transport import (
+    Fault,
     Request,
     Response,
     Transport,
@@ -64,7 +65,8 @@ class S3Config:
 
 
 class Requests:
-    """Sends the requests of one bucket. No retries; every failure is a StoreError.
+    """Sends the requests of one bucket. Every failure is a StoreError, and none is retried, but for
+    a connection that was closed while it lay idle.
 
     Attributes:
         provider: as configured, or as the server turned out to be.
@@ -138,7 +140,12 @@ class Requests:
         self, operation: Operation, key: str, request: Request, transport: Transport
     ) -> Response:
         try:
-            response = await transport.send(request)
+            try:
+                response = await transport.send(request)
+            except TransportError as error:
+                if not _may_repeat(request, error):
+                    raise
+                response = await transport.send(request)
             if response.status >= _FIRST_FAILURE:
                 raise self.refused(operation, key, response, await response.read())
         except TransportError as error:
@@ -291,6 +298,15 @@ class Requests:
         return encoded
 
 
+def _may_repeat(request: Request, error: TransportError) -> bool:
+    """Whether a request that may have met the end of an idle connection is sent once more.
+
+    A server may close one at the very moment at which it is used again; what is idempotent can then
+    be sent on another (RFC 9110, "Idempotent Methods").
+    """
+    return error.fault is Fault.UNANSWERED and request.method != "POST"
+
+
 async def _start_of(response: Response) -> bytes:
     """As much of a refusal's body as anybody will read: a web server may send any page."""
     body = b""
@@ -327,7 +343,14 @@ class OpenAnswer:
 
     async def _open(self, transport: Transport) -> None:
         self._scope = transport.open(self._request)
-        response = self.response = await self._scope.__aenter__()
+        try:
+            response = await self._scope.__aenter__()
+        except TransportError as error:
+            if not _may_repeat(self._request, error):
+                raise
+            self._scope = transport.open(self._request)
+            response = await self._scope.__aenter__()
+        self.response = response
         if response.status >= _FIRST_FAILURE:
             try:
                 body = await _start_of(response)

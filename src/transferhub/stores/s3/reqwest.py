@@ -257,6 +257,8 @@ def _fault(error: PyreqwestError, detail: str) -> Fault:
         return Fault.TIMEOUT
     if isinstance(error, ConnectError) and "(connect)" in detail:
         return _connect_fault(detail)
+    if "closed before message completed" in detail:
+        return Fault.UNANSWERED
     if isinstance(error, DecodeError) and "parse" in detail:
         return Fault.GARBLED
     if any(sign in detail for sign in _NOT_HTTP):

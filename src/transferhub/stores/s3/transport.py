@@ -33,6 +33,7 @@ class Fault(StrEnum):
     NOT_TLS = "not_tls"  # the server does not speak TLS, or none that both know
     PROXY = "proxy"  # the proxy does not let the connection through
     TIMEOUT = "timeout"
+    UNANSWERED = "unanswered"  # the server closed the connection instead of an answer
     BROKEN = "broken"  # the connection ended early
     GARBLED = "garbled"  # what came is not HTTP
 

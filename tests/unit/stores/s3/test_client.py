@@ -500,6 +500,28 @@ class TestUploads:
             await ask("abort", error("NoSuchBucket", status=404))
 
 
+POSTS = {"delete many", "create upload", "complete"}
+
+
+@pytest.mark.parametrize("name", sorted(VERBS.keys() - POSTS))
+async def test_a_connection_that_was_closed_while_idle_costs_no_failure(name: str) -> None:
+    closed = TransportError(Fault.UNANSWERED, "closed")
+    first, second = (await ask(name, closed, VERBS[name][1])).requests
+    assert first == second
+
+
+@pytest.mark.parametrize("name", sorted(POSTS))
+async def test_what_may_have_been_done_is_not_asked_for_twice(name: str) -> None:
+    with pytest.raises(TransientError):
+        await ask(name, TransportError(Fault.UNANSWERED, "closed"), VERBS[name][1])
+
+
+async def test_a_server_that_closes_every_connection_is_not_asked_for_ever() -> None:
+    closed = TransportError(Fault.UNANSWERED, "closed")
+    with pytest.raises(TransientError, match="instead of an answer"):
+        await ask("head", closed, closed)
+
+
 async def test_the_servers_clock_is_known_from_any_answer() -> None:
     date = {"date": "Sun, 01 Mar 2026 12:30:00 GMT"}
     store, _transport = scripted(Answer(status=403, fields=date))
