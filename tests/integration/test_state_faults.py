@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -16,6 +18,7 @@ from transferhub.errors import StateError
 from transferhub.model.transfer import RunId
 from transferhub.state.sql import SqlLedger
 from transferhub.state.sql.database import Database
+from transferhub.state.sql.session import Session
 
 RUN = RunId("run")
 _FILL_UNDER_A_LIMIT = """
@@ -107,51 +110,103 @@ def own_postgres(postgres: PostgresServer) -> Iterator[PostgresServer]:
 
 
 @pytest.fixture
-async def ledger(own_postgres: PostgresServer) -> AsyncIterator[SqlLedger]:
-    # The server itself is set to lose its last commits when it is killed.
-    url = f"{own_postgres.create_database()}?options=-csynchronous_commit%3Don"
+def url(own_postgres: PostgresServer) -> str:
+    # The server itself is set to lose its last commits when it crashes.
+    return f"{own_postgres.create_database()}?options=-csynchronous_commit%3Don"
+
+
+@pytest.fixture
+async def ledger(url: str) -> AsyncIterator[SqlLedger]:
     ledger = await SqlLedger.open(url)
     await ledger.record(RUN, news(10))
     yield ledger
     await ledger.aclose()
 
 
+def crash(server: PostgresServer) -> None:
+    """Ends it without saving anything: the next start recovers from its log."""
+    os.kill(server.process.pid, signal.SIGQUIT)
+    server.process.stop()
+
+
+def end_connections(server: PostgresServer) -> None:
+    """Ends those of the program, as an administrator may."""
+    with psycopg.connect(server.url(), autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE application_name = 'data-transfer-hub'"
+        )
+
+
 @pytest.mark.postgresql
 async def test_a_server_that_is_gone_is_told(
-    own_postgres: PostgresServer, ledger: SqlLedger
+    own_postgres: PostgresServer, url: str, ledger: SqlLedger
 ) -> None:
+    impatient = SqlLedger(await Database.open(url, pauses=[0.01]))
     leases = await lease(ledger, RUN, limit=4)
     own_postgres.process.stop()
     try:
         with pytest.raises(StateError, match="could not be reached") as caught:
-            await ledger.complete([done(at) for at in leases])
+            await impatient.complete([done(at) for at in leases])
         assert caught.value.code == "state_unreachable"
         with pytest.raises(StateError, match="could not be reached"):
-            await ledger.totals(RUN)
+            await impatient.totals(RUN)
     finally:
         own_postgres.process.start()
+        await impatient.aclose()
     assert await ledger.complete([done(at) for at in leases]) == []
     assert await count(ledger) == 6
 
 
 @pytest.mark.postgresql
-async def test_a_server_that_was_killed_and_started_again_is_not_noticed(
+async def test_a_server_that_crashed_and_was_started_again_is_not_noticed(
     own_postgres: PostgresServer, ledger: SqlLedger
 ) -> None:
     leases = await lease(ledger, RUN, limit=4)
-    own_postgres.process.kill()
+    crash(own_postgres)
     own_postgres.process.start()
     assert await ledger.complete([done(at) for at in leases]) == []
     assert await count(ledger) == 6
 
 
 @pytest.mark.postgresql
+async def test_a_server_that_is_being_restarted_is_waited_for(
+    own_postgres: PostgresServer, ledger: SqlLedger
+) -> None:
+    leases = await lease(ledger, RUN, limit=4)
+    own_postgres.process.stop()
+    ended = asyncio.create_task(ledger.complete([done(at) for at in leases]))
+    try:
+        done_soon, _ = await asyncio.wait([ended], timeout=0.2)
+        assert not done_soon
+    finally:
+        own_postgres.process.start()
+    assert await ended == []
+    assert await count(ledger) == 6
+
+
+@pytest.mark.postgresql
+async def test_a_verb_that_is_cut_off_is_done_again(own_postgres: PostgresServer, url: str) -> None:
+    database, tries = await Database.open(url), 0
+
+    def work(session: Session) -> int:
+        nonlocal tries
+        tries += 1
+        session.execute("INSERT INTO ledgers (run) VALUES (?)", RUN)
+        if tries == 1:
+            end_connections(own_postgres)
+        return session.execute("INSERT INTO ledgers (run) VALUES (?)", "another")
+
+    assert await database.write(work) == 1
+    assert tries == 2
+    rows = await database.read(lambda session: session.fetch("count(*) AS count", "FROM ledgers"))
+    assert rows[0][0] == 2
+    await database.aclose()
+
+
+@pytest.mark.postgresql
 async def test_a_connection_that_the_server_ends_is_made_again(
     own_postgres: PostgresServer, ledger: SqlLedger
 ) -> None:
-    with psycopg.connect(own_postgres.url(), autocommit=True) as connection:
-        connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-            "WHERE application_name = 'data-transfer-hub'"
-        )
+    end_connections(own_postgres)
     assert len(await lease(ledger, RUN, limit=100)) == 10

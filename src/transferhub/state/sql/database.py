@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 import sqlite3
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Self, TypeVar
 
@@ -15,7 +16,7 @@ from sqlalchemy.pool import QueuePool
 
 from transferhub.errors import InputError, StateError
 from transferhub.state.sql.dialects import Dialect, PostgresDialect, SqliteDialect
-from transferhub.state.sql.faults import is_repeatable, place, state_error
+from transferhub.state.sql.faults import is_lost, is_repeatable, place, state_error
 from transferhub.state.sql.migrate import migrate
 from transferhub.state.sql.session import Session
 
@@ -34,6 +35,8 @@ _PRAGMAS = (
     "PRAGMA wal_autocheckpoint = 4000",  # pages: 16 MiB
 )
 _TRIES = 5
+_PAUSES = (0.1, 0.3, 1.0, 3.0, 5.0)
+"""Seconds that a server is given to come back: a restart takes a few."""
 
 
 class Database:
@@ -42,14 +45,18 @@ class Database:
     Many processes may share a database; each opens its own.
     """
 
-    def __init__(self, engine: Engine, dialect: Dialect) -> None:
+    def __init__(self, engine: Engine, dialect: Dialect, pauses: Sequence[float]) -> None:
+        """Args:
+        pauses: seconds before each new try to reach a server that is away.
+        """
         self._engine = engine
         self._dialect = dialect
+        self._pauses = pauses
         self._slot = random.randrange(dialect.slots)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="state")
 
     @classmethod
-    async def open(cls, url: str) -> Self:
+    async def open(cls, url: str, pauses: Sequence[float] = _PAUSES) -> Self:
         """Opens `sqlite:///path` or `postgresql://user@host/name`, its tables up to date.
 
         Raises:
@@ -58,9 +65,9 @@ class Database:
         """
         parsed = parse_url(url)
         if parsed.get_backend_name() == "sqlite":
-            database = cls(_sqlite_engine(parsed), SqliteDialect())
+            database = cls(_sqlite_engine(parsed), SqliteDialect(), pauses)
         else:
-            database = cls(_postgres_engine(parsed), PostgresDialect())
+            database = cls(_postgres_engine(parsed), PostgresDialect(), pauses)
         try:
             await database._call(database._migrate)
         except BaseException:
@@ -75,7 +82,7 @@ class Database:
     async def write(self, work: Callable[[Session], Result]) -> Result:
         """Runs `work` and commits what it wrote; where it raises, nothing was written.
 
-        `work` may be run more than once.
+        `work` may be run more than once; also after a commit whose answer was lost.
         """
         return await self._call(lambda: self._transact(work, write=True))
 
@@ -93,7 +100,7 @@ class Database:
             raise state_error(error, self._engine.url) from error
 
     def _transact(self, work: Callable[[Session], Result], *, write: bool) -> Result:
-        tries = 1
+        tries, pauses = 1, iter(self._pauses)
         while True:
             try:
                 with self._engine.connect() as connection:
@@ -102,9 +109,12 @@ class Database:
                     connection.commit()
                     return result
             except SQLAlchemyError as error:
-                if not is_repeatable(error) or tries == _TRIES:
+                if is_repeatable(error) and tries < _TRIES:
+                    tries += 1
+                elif is_lost(error, self._engine.url) and (pause := next(pauses, 0)):
+                    time.sleep(pause)
+                else:
                     raise state_error(error, self._engine.url) from error
-                tries += 1
 
 
 def parse_url(url: str) -> URL:

@@ -58,6 +58,7 @@ _REFUSALS = (
     (re.compile(r"^role |password|authentication|pg_hba\.conf"), "28000"),
     (re.compile("too many clients|connection slots"), "53300"),
 )
+_SHUT_DOWN = "57P"
 _REPEATABLE = ("40001", "40P01")  # serialization failure, deadlock: the server chose a victim
 
 
@@ -71,6 +72,17 @@ def place(url: URL) -> str:
 def is_repeatable(error: SQLAlchemyError) -> bool:
     """Whether the same transaction will succeed when it is tried again."""
     return _sqlstate(error) in _REPEATABLE
+
+
+def is_lost(error: SQLAlchemyError, url: URL) -> bool:
+    """Whether the server is away, perhaps to come back soon: it is being restarted."""
+    if url.get_backend_name() == "sqlite" or not isinstance(error, DBAPIError):
+        return False
+    sqlstate = _sqlstate(error)
+    if error.connection_invalidated or sqlstate.startswith(_SHUT_DOWN):
+        return True
+    unreachable = type(error.orig).__name__ == "OperationalError" and not sqlstate
+    return unreachable and not _refusal(_reason(error))
 
 
 def state_error(error: SQLAlchemyError, url: URL) -> StateError:
