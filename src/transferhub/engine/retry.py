@@ -34,7 +34,8 @@ _LONGEST_DELAY = timedelta(minutes=1)
 _PATIENT_DELAY = timedelta(seconds=2)
 
 _MOST_PATIENCE = 50
-"""Uncounted attempts of one key, so that an object that always draws such an error ends too."""
+"""Uncounted attempts of a throttled key, so that one that alone draws such answers ends too. Where
+nobody answers, the run's patience ends it."""
 
 
 class RetryPolicy:
@@ -57,7 +58,11 @@ class RetryPolicy:
         return Failure(lease, error.code, error.message, now + delay)
 
     def _waives(self, lease: Lease, error: TransferHubError) -> bool:
-        if error.code not in PATIENT_CODES and not isinstance(error, ThrottledError):
-            return False
+        if not isinstance(error, ThrottledError):
+            return error.code in PATIENT_CODES
         self._waived[lease.transfer.key] += 1
         return self._waived[lease.transfer.key] <= _MOST_PATIENCE
+
+    def forget(self, key: str) -> None:
+        """The key has ended."""
+        self._waived.pop(key, None)

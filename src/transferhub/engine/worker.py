@@ -281,6 +281,7 @@ class Worker:
                 self._fail(lease, error)
 
     def _done(self, lease: Lease, copied: Copied) -> None:
+        self._policy.forget(lease.transfer.key)
         self._results.outcomes.append(
             Outcome(lease, copied.state, copied.moved_bytes, copied.etag, copied.code, copied.note)
         )

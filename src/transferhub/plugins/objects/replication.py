@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from transferhub.engine.compare import CompareMode, Comparison, is_md5
@@ -24,6 +24,7 @@ from transferhub.errors import (
     TransferHubError,
     UnsupportedError,
 )
+from transferhub.model.clock import utc_now
 from transferhub.model.objects import (
     Attributes,
     ObjectInfo,
@@ -37,8 +38,9 @@ from transferhub.plugins.objects.manifest_scan import ManifestScan
 from transferhub.stores.base import ObjectStore
 
 _CLOCK_TOLERANCE = timedelta(seconds=90)
-"""How far the destination's clock may be from ours when a crash left an upload that only its key
-and its time can name."""
+_CREATED_WITHIN = timedelta(minutes=10)
+"""An upload whose id a crash left untold is known by its key and its time: not before the intent,
+as far as clocks agree, and not long after it, for it may have waited for its turn."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -321,11 +323,16 @@ class ObjectReplication:
         if upload.upload_id:
             await self._destination.abort_upload(upload.key, upload.upload_id)
             return
-        earliest = upload.started_at - _CLOCK_TOLERANCE
-        latest = upload.started_at + _CLOCK_TOLERANCE
+        started_at = upload.started_at + self._clock_difference()
+        earliest, latest = started_at - _CLOCK_TOLERANCE, started_at + _CREATED_WITHIN
         for pending in await self._destination.list_uploads(upload.key):
             if pending.initiated_at is not None and earliest <= pending.initiated_at <= latest:
                 await self._destination.abort_upload(upload.key, pending.upload_id)
+
+    def _clock_difference(self) -> timedelta:
+        """The destination's clock minus ours; zero where it does not tell."""
+        theirs: datetime | None = getattr(self._destination, "server_time", None)
+        return timedelta(0) if theirs is None else theirs - utc_now()
 
     # Deleting and looking again
 

@@ -1,0 +1,71 @@
+from datetime import UTC, datetime
+from random import Random
+
+import pytest
+
+from transferhub.engine.retry import RetryPolicy
+from transferhub.errors import (
+    DeniedError,
+    StoreError,
+    ThrottledError,
+    TransferHubError,
+    TransientError,
+)
+from transferhub.model.transfer import Difference, Lease, RunId, Transfer, WorkKind
+
+NOW = datetime(2026, 11, 24, tzinfo=UTC)
+UNREACHABLE = TransientError("nobody answers", code="unreachable")
+
+
+def lease(attempt: int = 1, key: str = "key") -> Lease:
+    return Lease(
+        RunId("run"), 1, 1, WorkKind.TRANSFER, Transfer(key, Difference.NEW), attempt=attempt
+    )
+
+
+def policy(attempts: int = 5) -> RetryPolicy:
+    return RetryPolicy(attempts=attempts, random=Random(1))
+
+
+def test_delays_double_with_each_attempt() -> None:
+    delays = []
+    for attempt in range(1, 5):
+        retry_at = policy().judge(lease(attempt), TransientError("reset"), NOW).retry_at
+        assert retry_at is not None
+        delays.append((retry_at - NOW).total_seconds())
+    assert all(2**n / 2 <= delay <= 2**n for n, delay in enumerate(delays))
+
+
+@pytest.mark.parametrize("error", [TransientError("reset"), StoreError("what"), DeniedError("no")])
+def test_the_last_attempt_makes_a_dead_letter(error: TransferHubError) -> None:
+    assert policy(attempts=3).judge(lease(3), error, NOW).retry_at is None
+
+
+def test_what_cannot_change_is_not_tried_again() -> None:
+    assert policy().judge(lease(1), DeniedError("no"), NOW).retry_at is None
+
+
+@pytest.mark.parametrize("error", [ThrottledError("slow down"), UNREACHABLE])
+def test_an_endpoint_s_trouble_is_no_attempt(error: TransferHubError) -> None:
+    failure = policy().judge(lease(5), error, NOW)
+    assert not failure.counted
+    assert failure.retry_at is not None
+
+
+def test_a_server_that_is_away_never_makes_a_dead_letter() -> None:
+    judge = policy(attempts=1).judge
+    assert all(judge(lease(1), UNREACHABLE, NOW).retry_at is not None for _ in range(1_000))
+
+
+def test_a_key_that_is_always_throttled_is_a_dead_letter_in_the_end() -> None:
+    judge = policy(attempts=1).judge
+    ends = [judge(lease(1), ThrottledError("slow down"), NOW).retry_at is None for _ in range(60)]
+    assert ends.index(True) == 50
+
+
+def test_a_key_that_has_ended_starts_afresh() -> None:
+    judging = policy(attempts=1)
+    for _ in range(50):
+        judging.judge(lease(1), ThrottledError("slow down"), NOW)
+    judging.forget("key")
+    assert judging.judge(lease(1), ThrottledError("slow down"), NOW).retry_at is not None
