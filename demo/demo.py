@@ -62,8 +62,7 @@ class Stage:
 
     @property
     def environment(self) -> Mapping[str, str]:
-        ours = {name: value for name, value in os.environ.items() if not name.startswith("DTH_")}
-        return {**ours, **self.variables}
+        return {**os.environ, **self.variables}
 
     def summary(self) -> dict[str, Any]:
         """Of the newest run, as `dth report last --json` prints it."""
@@ -79,6 +78,7 @@ class Stage:
 def main(args: Sequence[str] | None = None) -> int:
     options = parse(args)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    forget_surroundings()
     begun = time.monotonic()
     try:
         with ExitStack() as scope:
@@ -102,6 +102,14 @@ def parse(args: Sequence[str] | None) -> argparse.Namespace:
         "--keep", action="store_true", help="leave the servers running until Enter is pressed"
     )
     return parser.parse_args(args)
+
+
+def forget_surroundings() -> None:
+    """Profiles, settings and proxies of whoever runs the demo have no part in it."""
+    for name in [name for name in os.environ if name.startswith(("AWS_", "DTH_"))]:
+        del os.environ[name]
+    os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
+    os.environ["no_proxy"] = os.environ["NO_PROXY"] = "127.0.0.1"
 
 
 def set_stage(scope: ExitStack) -> Stage:

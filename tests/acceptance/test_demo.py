@@ -21,7 +21,15 @@ class Demo:
         self.process = subprocess.Popen(
             [sys.executable, "demo/demo.py", "--objects", "100", *options],
             cwd=REPOSITORY,
-            env={"PATH": os.defpath, "HOME": str(folder / "home"), "TMPDIR": str(folder)},
+            env={
+                "PATH": os.defpath,
+                "HOME": str(folder / "home"),
+                "TMPDIR": str(folder),
+                # What a person may have set for other work must not get in the way.
+                "AWS_PROFILE": "elsewhere",
+                "DTH_NONSENSE": "1",
+                "http_proxy": "http://127.0.0.1:9",
+            },
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
