@@ -2,15 +2,18 @@
 
 import os
 import signal
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Self
 
 import pytest
 
 from tests.acceptance.balance import assert_moved
-from tests.acceptance.command import Dth
+from tests.acceptance.command import Dth, Ended
 from tests.acceptance.places import MIB, Place, content_of
 from tests.acceptance.processes import is_at_work, wait_until, workers_of
 from tests.conftest import ProxyFactory
+from tests.servers.faults import FaultProxy
 from tests.servers.rules import Hold
 
 SMALL = {f"small/{n:03d}": content_of(str(n), 400 + n) for n in range(40)}
@@ -53,22 +56,47 @@ OF_UPLOADS = [
 ]
 
 
-def killed_at(
-    moment: Moment, dth: Dth, source: Place, destination: Place, fault_proxy: ProxyFactory
-) -> Dth:
-    """Kills a transfer at this moment; returns the `dth` to go on with."""
-    at_source, source_seen = fault_proxy(source.endpoint)
-    at_destination, destination_seen = fault_proxy(destination.endpoint)
-    proxy = at_source if moment.side == "source" else at_destination
-    hold = Hold(response=moment.response)
-    proxy.add(hold, operation=moment.operation, skip=moment.skip)
-    dth = dth.between(source_seen, destination_seen)
-    with dth.start("transfer", source, destination) as running:
-        hold.wait()
-        running.kill_all()
-    hold.release()
-    proxy.clear()
-    return dth
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """A transfer through a proxy before either server."""
+
+    dth: Dth
+    source: Place
+    destination: Place
+    proxies: Mapping[str, FaultProxy]
+
+    @classmethod
+    def of(cls, dth: Dth, source: Place, destination: Place, front: ProxyFactory) -> Self:
+        at_source, source_seen = front(source.endpoint)
+        at_destination, destination_seen = front(destination.endpoint)
+        return cls(
+            dth=dth.between(source_seen, destination_seen),
+            source=source,
+            destination=destination,
+            proxies={"source": at_source, "destination": at_destination},
+        )
+
+    def kill(self, moment: Moment) -> None:
+        """Starts the command and kills it at this moment."""
+        proxy, hold = self.proxies[moment.side], Hold(response=moment.response)
+        rule = proxy.add(hold, operation=moment.operation, skip=moment.skip)
+        with self.dth.start("transfer", self.source, self.destination) as running:
+            hold.wait()
+            running.kill_all()
+        hold.release()
+        proxy.remove(rule)
+
+    def finish(self) -> Ended:
+        """Runs the command to its end, which must be that of one that was never killed."""
+        ended = self.dth.well("transfer", self.source, self.destination, "--json", timeout_s=60)
+        assert_moved(ended.json, self.source, self.destination)
+        return ended
+
+
+def resumed(ended: Ended) -> str:
+    """What the command says of the run that it goes on with."""
+    (line,) = [line for line in ended.err.splitlines() if line.startswith("resuming run ")]
+    return line
 
 
 @pytest.mark.parametrize("moment", [*OF_OBJECTS, *OF_UPLOADS], ids=str)
@@ -77,9 +105,9 @@ def test_the_same_command_ends_what_a_kill_broke_off(
 ) -> None:
     source.fill(SMALL)
     source.put_multipart("large", LARGE)
-    dth = killed_at(moment, dth, source, destination, fault_proxy)
-
-    assert_moved(dth.transfer(source, destination), source, destination)
+    route = Route.of(dth, source, destination, fault_proxy)
+    route.kill(moment)
+    route.finish()
 
 
 # Not CreateMultipartUpload: an upload that nobody got the id of is known by its time, and moto says
@@ -93,39 +121,35 @@ def test_the_same_holds_for_a_server_that_forgets_completed_uploads(
     moment: Moment,
 ) -> None:
     moto_source.put_multipart("large", LARGE)
-    dth = killed_at(moment, dth, moto_source, moto_destination, fault_proxy)
-
-    ended = dth.transfer(moto_source, moto_destination)
-
-    assert_moved(ended, moto_source, moto_destination)
+    route = Route.of(dth, moto_source, moto_destination, fault_proxy)
+    route.kill(moment)
+    route.finish()
 
 
 def test_the_next_start_says_what_it_resumes_and_sends_no_part_again(
     dth: Dth, source: Place, destination: Place, fault_proxy: ProxyFactory
 ) -> None:
     source.put_multipart("large", LARGE)
-    proxy, seen = fault_proxy(destination.endpoint)
-    hold = Hold()
-    proxy.add(hold, operation="CompleteMultipartUpload")
-    dth = dth.between(source.endpoint, seen)
-    with dth.start("transfer", source, destination) as running:
-        hold.wait()
-        running.kill_all()
-    hold.release()
-    sent = proxy.count("UploadPart")
-    proxy.clear()
+    route = Route.of(dth, source, destination, fault_proxy)
+    route.kill(Moment(side="destination", operation="CompleteMultipartUpload"))
+    ended = route.finish()
 
-    ended = dth.well("transfer", source, destination)
-
-    assert sent == 3
-    assert proxy.count("UploadPart") == 0
-    (line,) = [line for line in ended.err.splitlines() if line.startswith("resuming run ")]
-    assert line.endswith(
+    assert route.proxies["destination"].count("UploadPart") == 3
+    assert resumed(ended).endswith(
         ": 1 of 1 key ranges are compared, 0 objects are copied, 1 wait, of which 1 were under way"
         " when it stopped"
     )
-    assert destination.get("large") == LARGE
-    assert destination.uploads() == []
+
+
+def test_a_start_that_is_killed_at_once_leaves_the_work_of_the_one_before_it_to_the_next(
+    dth: Dth, source: Place, destination: Place, fault_proxy: ProxyFactory
+) -> None:
+    source.fill(SMALL)
+    route = Route.of(dth, source, destination, fault_proxy)
+    route.kill(Moment(side="destination", operation="PutObject", skip=10))
+    route.kill(Moment(side="source", operation="ListObjectsV2"))
+    ended = route.finish()
+    assert not resumed(ended).endswith("of which 0 were under way when it stopped")
 
 
 # Some of the processes

@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,6 +29,7 @@ from transferhub.hosts.locks import only_process
 from transferhub.hosts.replications import open_replication
 from transferhub.hosts.settings import Settings
 from transferhub.hosts.state import database_url, open_ledger, open_task_store
+from transferhub.hosts.stores import describe_credentials
 from transferhub.model.clock import utc_now
 from transferhub.model.run import RESUMABLE_STATES, Run, RunState, Task, TaskId
 from transferhub.model.transfer import (
@@ -54,6 +56,7 @@ Talk = Callable[[str], None]
 
 _FIRST_DIFFERENCES = 1_000
 _ENDED_STATES = frozenset(RunState) - RESUMABLE_STATES
+_MOST_WORKERS = 2_000
 _LOOK_BACK = 20
 """Earlier runs of a task that are asked for uploads that they left."""
 
@@ -166,21 +169,24 @@ class LocalHost:
             # First: what was typed wrong leaves no trace of a run.
             replication = open_replication(spec, share, self._env)
             stack.push_async_callback(replication.aclose)
+            self._warn(spec)
             stack.enter_context(only_process(folder / "lock", f"run {run.ident}"))
             known = await state.tasks.get_run(run.ident)
             if known is None:
                 await state.tasks.create_run(run)
             former = [WorkerId(worker) for worker in known.workers] if known else []
-            run = await state.tasks.update_run(_started(known or run, processes))
+            pids = (os.getpid(), *processes.pids())
+            workers = [WorkerId(f"{run.ident}.{pid}") for pid in pids]
+            run = await state.tasks.update_run(_started(known or run, workers))
             try:
                 own = Worker(
-                    ident=WorkerId(run.workers[0]),
+                    ident=workers[0],
                     run=run.ident,
                     ledger=state.ledger,
                     replication=replication,
                     tuning=share,
                 )
-                assignments = self._assignments(run, spec, share)
+                assignments = self._assignments(run, workers[1:], spec, share)
                 job = Job(
                     run=run.ident,
                     ledger=state.ledger,
@@ -209,16 +215,23 @@ class LocalHost:
             await state.tasks.update_run(_ended(run, summary))
             return summary
 
-    def _assignments(self, run: Run, spec: ObjectsSpec, share: Tuning) -> list[Assignment]:
+    def _warn(self, spec: ObjectsSpec) -> None:
+        for location in (spec.source, spec.destination):
+            for warning in describe_credentials(location, self._env).warnings:
+                self._talk(warning)
+
+    def _assignments(
+        self, run: Run, workers: Sequence[WorkerId], spec: ObjectsSpec, share: Tuning
+    ) -> list[Assignment]:
         return [
             Assignment(
                 run=run.ident,
-                worker=WorkerId(worker),
+                worker=worker,
                 database=self._database,
                 spec=spec.to_json(),
                 tuning=share,
             )
-            for worker in run.workers[1:]
+            for worker in workers
         ]
 
     async def _supersede(
@@ -514,14 +527,15 @@ def _new_ident() -> str:
     return f"{utc_now():%Y%m%d-%H%M%S}-{os.urandom(2).hex()}"
 
 
-def _started(run: Run, processes: WorkerProcesses) -> Run:
-    workers = tuple(f"{run.ident}.{pid}" for pid in (os.getpid(), *processes.pids()))
+def _started(run: Run, workers: Sequence[WorkerId]) -> Run:
+    # The former ones stay: this start may be killed before it has taken back what they held.
+    known = dict.fromkeys([*workers, *run.workers])
     return replace(
         run,
         state=RunState.RUNNING,
         started_at=run.started_at or utc_now(),
         ended_at=None,
-        workers=workers,
+        workers=tuple(islice(known, _MOST_WORKERS)),
         resumed=run.resumed + (run.started_at is not None),
         error="",
         error_code="",
