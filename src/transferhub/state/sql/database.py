@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Self, TypeVar
 
 from sqlalchemy import URL, Engine, create_engine, event, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
@@ -161,7 +162,7 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
 
 def _postgres_engine(url: URL) -> Engine:
     try:
-        return create_engine(
+        engine = create_engine(
             url,
             pool_size=1,
             max_overflow=0,
@@ -175,3 +176,14 @@ def _postgres_engine(url: URL) -> Engine:
             'pip install "data-transfer-hub[postgresql]".',
             code="state_driver",
         ) from error
+    event.listen(engine, "connect", _prepare_postgres)
+    return engine
+
+
+def _prepare_postgres(connection: DBAPIConnection, _record: object) -> None:
+    # Every statement finds its rows in the order of one index. Before a large new table is
+    # analysed, the planner would rather collect and sort all of them, for each page anew.
+    cursor = connection.cursor()
+    cursor.execute("SET enable_bitmapscan = off")
+    cursor.close()
+    connection.commit()
