@@ -80,6 +80,7 @@ def main(args: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     forget_surroundings()
     begun = time.monotonic()
+    say("Data Transfer Hub: a bucket moves between two S3 servers, and nothing is lost.", bold=True)
     try:
         with ExitStack() as scope:
             tell(options, set_stage(scope))
@@ -90,6 +91,7 @@ def main(args: Sequence[str] | None = None) -> int:
         say(f"\nThe demo failed: {error}")
         return 1
     say(f"\nDone in {time.monotonic() - begun:.0f} s. The servers are stopped, nothing is left.")
+    say("To try dth yourself: make demo ARGS=--keep. To read on: docs/tutorial.md.")
     return 0
 
 
