@@ -120,6 +120,7 @@ def test_a_dry_run_is_told_in_words(pair: Dth, source: Place, destination: Place
         "First keys:",
         "large",
         "No prices are known for other",
+        "Requests:",
     ):
         assert words in out
 
@@ -167,3 +168,17 @@ def test_a_price_table_that_cannot_be_read_is_named(
         "providers.aws.egress: there is no such field",
     ):
         assert f"dth: --prices: '{table}', {words}" in ended.err
+
+
+def test_looking_makes_no_folder(dth: Dth, source: Place, tmp_path: Path) -> None:
+    source.put("a", b"1")
+    there = tmp_path / "there"
+    dth = dth.between(source.endpoint, None)
+
+    preview = dth.transfer(source, f"file://{there}", "--dry-run")
+    found = dth.well("verify", source, f"file://{there}", "--json", code=1).json
+    doctor = dth.well("doctor", source, f"file://{there}")
+
+    assert (preview["new"], found["new"]) == (1, 1)
+    assert "not there yet; a transfer makes it" in doctor.out
+    assert not there.exists()

@@ -64,7 +64,7 @@ def test_a_pipe_gets_plain_lines(pair: Dth, source: Place, destination: Place) -
     ended = pair.well("transfer", source, destination)
 
     assert "\x1b" not in ended.err + ended.out
-    assert ended.err.startswith("copying: ")
+    assert re.match(r"listing both sides\n|copying: \d+ objects? scanned", ended.err)
     assert "succeeded: 20 objects copied, 20 B in" in ended.out
     assert "  source       20  = 0 same + 20 new + 0 changed + 0 filtered + 0 archived" in ended.out
     assert "  report: " in ended.out
@@ -114,6 +114,12 @@ def test_a_failed_run_is_a_document_with_its_error(pair: Dth, destination: Place
     assert document["status"] == "failed"
     assert document["error"]["code"] == "no_bucket"
     assert "no-such-bucket-here" in ended.err.splitlines()[-1]
+
+
+def test_a_run_that_never_began_says_so_in_words(pair: Dth, destination: Place) -> None:
+    ended = pair.well("transfer", "s3://no-such-bucket-here", destination, code=3)
+
+    assert ended.out.endswith(" failed before anything was listed; nothing was changed.\n")
 
 
 def test_an_interrupted_run_says_how_to_go_on_and_does(

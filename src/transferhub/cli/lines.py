@@ -59,6 +59,8 @@ def progress_line(progress: Progress) -> str:
             return f"{progress.phase.value}, {format_seconds(progress.seconds)} so far"
         case Phase.DELETING:
             parts = [f"{figures.deleted:,} of {counted(figures.to_delete, 'object')} deleted"]
+        case Phase.COPYING if progress.listing and not figures.scanned:
+            return "listing both sides"
         case _:
             parts = [
                 f"{counted(figures.scanned, 'object')} scanned",

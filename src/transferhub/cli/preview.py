@@ -18,7 +18,7 @@ def preview_lines(preview: Preview) -> list[str]:
         "",
         *(f"  {line}" for line in table(_work_rows(preview))),
         "",
-        f"Requests, {_cost(preview.cost, preview)} with traffic:",
+        f"Requests{_cost(preview)}:",
         *(f"  {line}" for line in table(_request_rows(preview), right=(2, 3))),
         *_price_lines(preview),
         *_first_key_lines(preview),
@@ -113,9 +113,13 @@ def _first_key_lines(preview: Preview) -> list[str]:
     return ["", "First keys:", *(f"  {line}" for line in table(rows, right=(1,)))]
 
 
-def _cost(cost: float, preview: Preview) -> str:
+def _cost(preview: Preview) -> str:
+    """Nothing where no price is known."""
+    known = any(request.cost is not None for request in preview.requests)
+    if not known and preview.egress_cost is None:
+        return ""
     least = "at least" if preview.unpriced else "about"
-    return f"{least} {_price(cost, preview)}"
+    return f", {least} {_price(preview.cost, preview)} with traffic"
 
 
 def _price(cost: float | None, preview: Preview) -> str:

@@ -15,6 +15,8 @@ _GUARDS = ("max_delete", "max_delete_percent")
 
 
 def summary_lines(summary: Summary, groups: Sequence[FailureGroup]) -> list[str]:
+    if _never_began(summary):
+        return [f"Run {summary.run} failed before anything was listed; nothing was changed."]
     return [
         _headline(summary),
         "",
@@ -30,6 +32,12 @@ def summary_lines(summary: Summary, groups: Sequence[FailureGroup]) -> list[str]
             code=summary.error_code,
         ),
     ]
+
+
+def _never_began(summary: Summary) -> bool:
+    scan = summary.scan
+    listed = scan.scanned_source or scan.scanned_destination
+    return summary.status is RunState.FAILED and not listed and not summary.faults
 
 
 def balance_lines(summary: Summary) -> list[str]:

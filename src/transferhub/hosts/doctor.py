@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Literal
 
 from transferhub import __version__
@@ -95,7 +96,7 @@ async def _location(location: Location) -> list[Finding]:
     name = location.url
     try:
         chosen = describe_credentials(location, os.environ)
-        store = open_store(location, env=os.environ)
+        store = open_store(location, env=os.environ, looking=True)
     except InputError as error:
         return [Finding(name=name, value="not usable", level="error", advice=error.message)]
     found = [
@@ -107,7 +108,7 @@ async def _location(location: Location) -> list[Finding]:
     ]
     try:
         await store.check()
-        found.append(Finding(name=f"{name} reached", value=store.location))
+        found.append(Finding(name=f"{name} reached", value=_reached(store, location)))
     except TransferHubError as error:
         found.append(
             Finding(name=f"{name} reached", value="no", level="error", advice=error.message)
@@ -115,6 +116,12 @@ async def _location(location: Location) -> list[Finding]:
     found += _clock(name, store)
     await store.aclose()
     return found
+
+
+def _reached(store: ObjectStore, location: Location) -> str:
+    if location.scheme == "file" and not Path(location.path).is_dir():
+        return "not there yet; a transfer makes it"
+    return store.location
 
 
 def _clock(name: str, store: ObjectStore) -> Iterator[Finding]:

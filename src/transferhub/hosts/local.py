@@ -338,7 +338,7 @@ class LocalHost:
     @asynccontextmanager
     async def _looking(self, spec: ObjectsSpec, tuning: Tuning) -> AsyncIterator[ObjectReplication]:
         """A replication that nothing is copied with."""
-        replication = open_replication(spec, tuning, self._env)
+        replication = open_replication(spec, tuning, self._env, looking=True)
         try:
             yield replication
         finally:

@@ -27,9 +27,12 @@ from transferhub.stores.throttled import ThrottledStore, TokenBucket
 
 
 def open_replication(
-    spec: ObjectsSpec, tuning: Tuning, env: Mapping[str, str]
+    spec: ObjectsSpec, tuning: Tuning, env: Mapping[str, str], *, looking: bool = False
 ) -> ObjectReplication:
     """Opens both stores of a spec, within the limits of one process.
+
+    Args:
+        looking: nothing is to be changed.
 
     Raises:
         InputError: a list or a credential of the spec cannot be used.
@@ -38,7 +41,7 @@ def open_replication(
     requests = TokenBucket(tuning.requests) if tuning.requests else None
     bandwidth = TokenBucket(tuning.bandwidth) if tuning.bandwidth else None
     source = _wrapped(spec.source, tuning, env, requests, bandwidth)
-    destination = _wrapped(spec.destination, tuning, env, requests, None)
+    destination = _wrapped(spec.destination, tuning, env, requests, None, looking=looking)
     return ObjectReplication(
         source=source,
         destination=destination,
@@ -67,8 +70,10 @@ def _wrapped(
     env: Mapping[str, str],
     requests: TokenBucket | None,
     bandwidth: TokenBucket | None,
+    *,
+    looking: bool = False,
 ) -> ObjectStore:
-    store: ObjectStore = open_store(location, env=env, timeout=tuning.timeout)
+    store: ObjectStore = open_store(location, env=env, timeout=tuning.timeout, looking=looking)
     store = AdaptiveStore(store, AdaptiveLimit(max(tuning.concurrency, tuning.listers)))
     if requests is not None or bandwidth is not None:
         store = ThrottledStore(store, requests=requests, bandwidth=bandwidth)

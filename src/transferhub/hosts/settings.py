@@ -16,6 +16,7 @@ from transferhub.engine.tuning import Tuning
 from transferhub.errors import InputError
 from transferhub.hosts.credentials import SIDE_VARIABLES
 from transferhub.model.units import (
+    format_bytes,
     parse_bandwidth,
     parse_bytes,
     parse_count,
@@ -154,6 +155,14 @@ def _shown(name: str, value: object) -> str:
             return masked_url(url) if url else "SQLite in the state folder"
         case _, None:
             return "no limit"
+        case "prices", "":
+            return "the list prices in this package"
+        case "memory", int(size):
+            return f"{size >> 20}MiB"
+        case "bandwidth", int(size):
+            return f"{format_bytes(size)}/s"
+        case "requests", float(rate) | int(rate):
+            return f"{rate:g}/s"
         case _, timedelta():
             return f"{value.total_seconds():g}s"
         case _:
@@ -189,6 +198,13 @@ def _default_state(env: Mapping[str, str]) -> Path | None:
         return Path(base) / "dth"
     home = env.get("HOME", "")
     return Path(home) / ".local" / "state" / "dth" if home else None
+
+
+def _bandwidth(text: str, *, field: str) -> int:
+    """A rate without a unit would be bytes, which nobody means."""
+    if text.strip().removesuffix("/s").strip().replace(".", "", 1).isdecimal():
+        raise InputError(field, f"{text!r} has no unit; write it such as {text.strip('/s ')}MB/s")
+    return parse_bandwidth(text, field=field)
 
 
 def _path(text: str, *, field: str) -> Path:
@@ -246,7 +262,7 @@ _READERS: Mapping[str, Callable[..., Any]] = {
     "listers": _at_least_one,
     "memory": _memory,
     "attempts": _at_least_one,
-    "bandwidth": parse_bandwidth,
+    "bandwidth": _bandwidth,
     "requests": parse_rate,
     "lease": parse_duration,
     "patience": parse_duration,

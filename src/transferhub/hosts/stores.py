@@ -50,7 +50,11 @@ def describe_credentials(location: Location, env: Mapping[str, str]) -> ChosenCr
 
 
 def open_store(
-    location: Location, *, env: Mapping[str, str], timeout: timedelta = READ_TIMEOUT
+    location: Location,
+    *,
+    env: Mapping[str, str],
+    timeout: timedelta = READ_TIMEOUT,
+    looking: bool = False,
 ) -> ObjectStore:
     """The store of a location: its bucket, whatever the prefix, or its folder.
 
@@ -58,12 +62,16 @@ def open_store(
 
     Args:
         timeout: longest silence of a server that has been asked.
+        looking: nothing is to be changed; a destination's folder that is not there counts as empty.
 
     Raises:
         InputError: an option or a variable is missing or wrong.
     """
     if location.scheme == "file":
-        return LocalStore(location.path, create=location.environment == "destination")
+        missing = location.environment == "destination"
+        return LocalStore(
+            location.path, create=missing and not looking, may_be_missing=missing and looking
+        )
     location = with_environment(location, env)
     chosen = choose_credentials(location, env)
     return open_s3(location, chosen, env, timeout=timeout)

@@ -118,3 +118,22 @@ def test_a_wrong_database_is_refused_without_being_repeated() -> None:
     with pytest.raises(InputError) as caught:
         load(database="mysql://me:hunter2@host/db")
     assert "hunter2" not in caught.value.message
+
+
+@pytest.mark.parametrize("text", ["5", "5/s", " 50 ", "1.5"])
+def test_a_bandwidth_without_a_unit_is_refused(text: str) -> None:
+    with pytest.raises(
+        InputError, match=r"^--bandwidth: .* has no unit; write it such as [\d.]+MB/s$"
+    ):
+        Settings.load(env={"HOME": "/home/me"}, bandwidth=text)
+
+
+def test_values_are_described_in_the_units_that_people_write() -> None:
+    found = Settings.load(
+        env={"HOME": "/home/me"}, memory="1GiB", bandwidth="50MB/s", requests="500/s"
+    )
+    described = {setting.name: setting.value for setting in found.described()}
+    assert described["memory"] == "1024MiB"
+    assert described["bandwidth"] == "50.0 MB/s"
+    assert described["requests"] == "500/s"
+    assert described["prices"] == "the list prices in this package"

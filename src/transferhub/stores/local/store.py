@@ -63,15 +63,18 @@ class LocalStore:
         root: str | os.PathLike[str],
         *,
         create: bool = False,
+        may_be_missing: bool = False,
         fsync: bool = False,
         clock: Clock = utc_now,
     ) -> None:
         """Args:
         create: `check` makes the root where it is missing; nothing else ever does.
+        may_be_missing: a root that is not there counts as empty, for those who only look.
         fsync: a write returns only when it would survive a loss of power.
         """
         self._paths = KeyPaths(os.path.realpath(root))
         self._create = create
+        self._may_be_missing = may_be_missing
         self._clock = clock
         self._scratch = Scratch(self._paths, fsync=fsync, clock=clock)
         self._uploads = Uploads(self._scratch)
@@ -90,6 +93,8 @@ class LocalStore:
 
     def _check(self) -> None:
         root = self._paths.root
+        if self._is_missing():
+            return
         with mapped("check", root):
             if self._create:
                 os.makedirs(root, exist_ok=True)
@@ -98,11 +103,16 @@ class LocalStore:
             with os.scandir(root) as found:
                 next(found, None)
 
+    def _is_missing(self) -> bool:
+        return self._may_be_missing and not os.path.lexists(self._paths.root)
+
     async def list(
         self, prefix: str = "", *, start_after: str = "", token: str = "", limit: int = PAGE_KEYS
     ) -> ListPage:
         """As the port says; `start_after` is exact. A token is the last key of its page."""
         cursor = self._cursors.pop((prefix, start_after, token), None)
+        if cursor is None and self._is_missing():
+            return ListPage(entries=[])
         if cursor is None:
             after = max(start_after, token)
             cursor = iter(Walk(self._paths.root, prefix, after, self.skipped))
