@@ -4,11 +4,12 @@ import os
 import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 
 import pytest
 
-from tests.acceptance.balance import assert_moved
+from tests.acceptance.balance import assert_balanced, assert_moved
 from tests.acceptance.command import Dth, Ended
 from tests.acceptance.places import MIB, Place, content_of
 from tests.acceptance.processes import is_at_work, wait_until, workers_of
@@ -194,3 +195,28 @@ def test_a_killed_worker_is_done_without(
     assert ended.code == 0, str(ended)
     assert "a worker process died and its work was taken back" in ended.err
     assert_moved(ended.json, source, destination)
+
+
+# Into a folder
+
+
+def test_a_folder_ends_without_a_trace_of_the_kill(
+    dth: Dth, source: Place, tmp_path: Path, fault_proxy: ProxyFactory
+) -> None:
+    source.fill(SMALL)
+    source.put_multipart("large", LARGE)
+    proxy, seen = fault_proxy(source.endpoint)
+    hold = Hold()
+    proxy.add(hold, operation="GetObject", path="large$", skip=2)
+    dth, there = dth.between(seen, None), tmp_path / "there"
+    with dth.start("transfer", source, f"file://{there}") as running:
+        hold.wait()
+        running.kill_all()
+    hold.release()
+    proxy.clear()
+
+    ended = dth.transfer(source, f"file://{there}")
+
+    assert_balanced(ended)
+    found = {str(p.relative_to(there)): p.read_bytes() for p in there.rglob("*") if p.is_file()}
+    assert found == {**SMALL, "large": LARGE}

@@ -293,16 +293,16 @@ async def test_a_written_object_is_as_old_as_its_completion(store: LocalStore, r
     assert modified_at >= before
 
 
-async def test_what_a_killed_process_left_is_removed_after_a_day(root: Path) -> None:
+async def test_what_was_killed_before_it_was_locked_is_removed_after_a_day(root: Path) -> None:
     new = root / TEMPORARY / "new"
     new.mkdir(parents=True)
-    for name, age in (("old", 25), ("young", 1)):
+    for name, age in (("old~", 25), ("young~", 1)):
         (new / name).write_text("half")
         moment = (utc_now() - timedelta(hours=age)).timestamp()
         os.utime(new / name, (moment, moment))
     store = LocalStore(root)
     await put(store, "key")
-    assert names(new) == ["young"]
+    assert names(new) == ["young~"]
 
 
 async def test_empty_folders_go_with_their_last_object(store: LocalStore, root: Path) -> None:

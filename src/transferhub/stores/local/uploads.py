@@ -5,7 +5,7 @@
 """
 
 # os.path, because pathlib tidies paths up and a key is exact:
-# ruff: noqa: PTH102, PTH118, PTH119, PTH123, PTH208
+# ruff: noqa: PTH104, PTH118, PTH119, PTH123, PTH208
 
 from __future__ import annotations
 
@@ -48,9 +48,11 @@ class Uploads:
 
     def create(self, record: UploadRecord) -> str:
         def make(folder: str) -> None:
-            os.mkdir(folder)
-            with open(os.path.join(folder, _RECORD), "w", encoding="utf-8") as file:
+            # Whole or not at all: an upload without its record would be nobody's to give up.
+            begun = self._scratch.within("new", os.mkdir)
+            with open(os.path.join(begun, _RECORD), "w", encoding="utf-8") as file:
                 json.dump(asdict(record), file)
+            os.rename(begun, folder)
 
         with mapped("create_upload", self._scratch.folder("uploads")):
             return os.path.basename(self._scratch.within("uploads", make))

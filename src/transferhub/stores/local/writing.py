@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import secrets
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from types import TracebackType
 from typing import Self
@@ -20,7 +22,11 @@ from transferhub.stores.local.faults import MISSING, mapped
 from transferhub.stores.local.paths import RESERVED, KeyPaths, etag_of, missing_root
 
 STALE_AFTER = timedelta(days=1)
-"""A temporary file that nobody wrote to for so long was left by a process that was killed."""
+"""A temporary file that nobody wrote to for so long was left by a process that was killed, also
+where the file system has no locks to tell so at once."""
+
+_UNLOCKED = "~"
+"""Ends the name of a file whose writer has not locked it yet."""
 
 _TRIES = 10
 
@@ -78,7 +84,7 @@ class Scratch:
         oldest = (self._clock() - STALE_AFTER).timestamp()
         try:
             with os.scandir(self.folder("new")) as found:
-                stale = [one for one in found if _written_at(one) < oldest]
+                stale = [one for one in found if _is_left(one) or _written_at(one) < oldest]
         except OSError:
             return
         for one in stale:
@@ -139,7 +145,12 @@ class NewFile:
 
     def _make(self, path: str) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        self._descriptor = os.open(path, flags, 0o666)
+        unlocked = f"{path}{_UNLOCKED}"
+        self._descriptor = os.open(unlocked, flags, 0o666)
+        # The kernel frees the lock when this process ends, however it ends.
+        with suppress(OSError):
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.rename(unlocked, path)
 
     def write(self, body: bytes) -> None:
         view = memoryview(body)
@@ -209,6 +220,23 @@ def discard(path: str) -> None:
         os.unlink(path)
     except OSError:
         return
+
+
+def _is_left(one: os.DirEntry[str]) -> bool:
+    """Whether its writer is known to be gone."""
+    if one.name.endswith(_UNLOCKED):
+        return False
+    try:
+        descriptor = os.open(one.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
 
 
 def _written_at(one: os.DirEntry[str]) -> float:
