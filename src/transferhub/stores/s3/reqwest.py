@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import re
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
+from functools import cache
 from types import TracebackType
 from typing import cast
 
@@ -41,6 +44,7 @@ _NOT_HTTP = ("unexpected message from connection", "invalid http")
 _IDLE = timedelta(seconds=60)
 # Only a limit of last resort: a body in pieces is watched from here.
 _PATIENCE = timedelta(days=1)
+_LINGER_SECONDS = 0.05
 _KEEPALIVE = timedelta(seconds=30)
 
 
@@ -117,6 +121,7 @@ class ReqwestTransport:
             raise TransportError(Fault.GARBLED, str(error)) from error
 
     def _build(self, read_timeout: timedelta) -> Client:
+        _linger_at_exit()
         config = self._config
         builder = (
             ClientBuilder()
@@ -142,6 +147,16 @@ class ReqwestTransport:
         if self._proxy is not None:
             builder = builder.proxy(self._proxy)
         return builder.build()
+
+
+@cache
+def _linger_at_exit() -> None:
+    """Lets the client's thread come to rest before the interpreter ends.
+
+    It still lets go of its last answers when the loop has ended already. Should it want the
+    interpreter's lock then, Python before 3.13 aborts the process (python/cpython#87135).
+    """
+    atexit.register(time.sleep, _LINGER_SECONDS)
 
 
 async def _pieces(body: bytes, limit: asyncio.Timeout, silence: float) -> AsyncIterator[memoryview]:

@@ -142,11 +142,12 @@ def page(
     return f"{head}{encoding}{truncated}{more}{rows}{layout.between}</ListBucketResult>".encode()
 
 
+MODEL = botocore.session.Session().get_service_model("s3").operation_model("ListObjectsV2")
+
+
 def botocore_keys(body: bytes) -> list[tuple[str, int]]:
-    model = botocore.session.Session().get_service_model("s3").operation_model("ListObjectsV2")
-    parsed = create_parser("rest-xml").parse(
-        {"body": body, "headers": {}, "status_code": 200}, model.output_shape
-    )
+    answer = {"body": body, "headers": {}, "status_code": 200}
+    parsed = create_parser("rest-xml").parse(answer, MODEL.output_shape)
     return [(found["Key"], found["Size"]) for found in parsed.get("Contents", [])]
 
 

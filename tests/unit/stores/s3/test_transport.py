@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+import sys
 import time
 from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -36,7 +37,7 @@ from transferhub.stores.s3.transport import (
 )
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody"
-SILENCE = timedelta(seconds=0.5)
+SILENCE = timedelta(seconds=0.3)
 Make = Callable[..., Transport]
 
 
@@ -507,3 +508,30 @@ async def test_a_refusal_without_end_is_read_only_at_its_start(make: Make) -> No
             await asyncio.wait_for(store.get("key").__aenter__(), 20)
         await store.aclose()
     assert sent_bytes < 32 << 20
+
+
+PROGRAM = """
+import asyncio, sys
+from transferhub.stores.s3.reqwest import ReqwestTransport
+from transferhub.stores.s3.transport import Request, TransportConfig
+
+async def main():
+    transport = ReqwestTransport(sys.argv[1], TransportConfig())
+    async def ask():
+        for _ in range(20):
+            await (await transport.send(Request("GET", "/", "", {}, None))).read()
+    await asyncio.gather(*(ask() for _ in range(32)))
+    await transport.aclose()
+
+asyncio.run(main())
+"""
+
+
+async def test_a_process_ends_in_order_after_its_last_request() -> None:
+    async with serving(answering(OK)) as server:
+        # Without its care, one in six of them is aborted.
+        processes = [
+            await asyncio.create_subprocess_exec(sys.executable, "-c", PROGRAM, server.url)
+            for _ in range(8)
+        ]
+        assert {await process.wait() for process in processes} == {0}
