@@ -30,7 +30,6 @@ from tests.servers.process import ServerError  # noqa: E402 - the same
 from tests.servers.seaweedfs import SeaweedFS  # noqa: E402 - the same
 
 SOURCE, DESTINATION = "s3://photos", "s3://backup"
-START_ATTEMPTS = 3
 KILL_AFTER_SECONDS = 3.0
 SLOW_SECONDS = 9.0
 """What the first transfer is slowed down to, so that it is killed in its middle."""
@@ -87,7 +86,7 @@ def main(args: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         say("\nInterrupted. The servers are stopped and nothing is left.")
         return 130
-    except DemoError as error:
+    except (DemoError, ServerError) as error:
         say(f"\nThe demo failed: {error}")
         return 1
     say(f"\nDone in {time.monotonic() - begun:.0f} s. The servers are stopped, nothing is left.")
@@ -117,32 +116,11 @@ def forget_surroundings() -> None:
 def set_stage(scope: ExitStack) -> Stage:
     heading("Two S3 servers start on this machine (SeaweedFS, about 3 s each)")
     folder = Path(scope.enter_context(tempfile.TemporaryDirectory(prefix="dth-demo-")))
-    source = scope.enter_context(a_server())
+    source = scope.enter_context(SeaweedFS())
     say(f"source       {source.url}")
-    destination = scope.enter_context(a_server())
+    destination = scope.enter_context(SeaweedFS())
     say(f"destination  {destination.url}")
     return Stage(source=source, destination=destination, state=folder / "state")
-
-
-@contextmanager
-def a_server() -> Iterator[SeaweedFS]:
-    """A server; another one where somebody took a port of the first just before it did."""
-    for attempt in range(1, START_ATTEMPTS + 1):
-        server = SeaweedFS()
-        try:
-            server.start()
-            break
-        except ServerError as error:
-            server.stop()
-            if attempt == START_ATTEMPTS:
-                raise DemoError(f"a server could not be started: {error}") from error
-        except BaseException:
-            server.stop()
-            raise
-    try:
-        yield server
-    finally:
-        server.stop()
 
 
 def tell(options: argparse.Namespace, stage: Stage) -> None:

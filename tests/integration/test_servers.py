@@ -161,6 +161,10 @@ class TestProcess:
     def test_free_ports_are_distinct(self) -> None:
         assert len(set(free_ports(20))) == 20
 
+    def test_a_port_is_given_once_although_nobody_listens_there_yet(self) -> None:
+        given = [port for _ in range(10) for port in free_ports(30)]
+        assert len(set(given)) == 300
+
 
 def eventually(true: Callable[[], bool], *, within_s: float = 5.0) -> None:
     deadline = time.monotonic() + within_s

@@ -1,5 +1,6 @@
 """A real server as a child process: started, waited for, and stopped by its own pid."""
 
+import atexit
 import ctypes
 import os
 import random
@@ -31,8 +32,28 @@ class MissingProgramError(ServerError):
     """The server's program is not installed; the message says how to install it."""
 
 
+_claims = ExitStack()
+atexit.register(_claims.close)
+
+
+def _claim(port: int) -> bool:
+    """Keeps a port for this process until it ends, though its server may bind it seconds later.
+
+    False where another process that starts servers has it. A name in Linux's abstract namespace
+    is claimed by one process at a time, and goes with it.
+    """
+    claim = socket.socket(socket.AF_UNIX)
+    try:
+        claim.bind(f"\0transferhub-port-{port}")
+    except OSError:
+        claim.close()
+        return False
+    _claims.enter_context(claim)
+    return True
+
+
 def free_ports(count: int) -> list[int]:
-    """Distinct TCP ports that were free on 127.0.0.1 a moment ago."""
+    """Distinct TCP ports that are free on 127.0.0.1 and claimed by no other process of ours."""
     ports: list[int] = []
     with ExitStack() as probes:
         for port in random.SystemRandom().sample(_PORTS, 50 + 4 * count):
@@ -40,6 +61,8 @@ def free_ports(count: int) -> list[int]:
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
+                continue
+            if not _claim(port):
                 continue
             ports.append(port)
             if len(ports) == count:
