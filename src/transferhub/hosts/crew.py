@@ -10,6 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -29,6 +30,7 @@ log = logging.getLogger(__name__)
 
 _STOP = "stop"
 _JOIN_SECONDS = 2.0
+_GRACE = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +56,11 @@ class WorkerProcesses:
     what is imported already, and start in milliseconds.
     """
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, *, grace: timedelta = _GRACE) -> None:
+        """Args:
+        grace: how much longer than `Tuning.drain` one may take to stop before it is killed.
+        """
+        self._grace = grace
         forks = sys.platform == "linux"
         context = get_context("fork") if forks else get_context("spawn")
         self._members: list[tuple[BaseProcess, Connection]] = []
@@ -85,7 +91,8 @@ class WorkerProcesses:
         try:
             async with asyncio.TaskGroup() as group:
                 for member, assignment in zip(self._members, assignments, strict=True):
-                    group.create_task(_supervise(*member, assignment, ledger, stop))
+                    within = assignment.tuning.drain + self._grace
+                    group.create_task(_supervise(*member, assignment, ledger, stop, within))
         except BaseExceptionGroup as errors:
             raise first_error(errors) from None
 
@@ -106,8 +113,12 @@ async def _supervise(
     assignment: Assignment,
     ledger: Ledger,
     stop: asyncio.Event,
+    within: timedelta,
 ) -> None:
-    stopper = asyncio.create_task(_send_stop(pipe, stop))
+    """Args:
+    within: it is killed where it takes longer to stop.
+    """
+    stopper = asyncio.create_task(_stop(process, pipe, stop, within))
     try:
         pipe.send(assignment)
         answer = await _receive(pipe)
@@ -125,10 +136,14 @@ async def _supervise(
         raise answer
 
 
-async def _send_stop(pipe: Connection, stop: asyncio.Event) -> None:
+async def _stop(
+    process: BaseProcess, pipe: Connection, stop: asyncio.Event, within: timedelta
+) -> None:
     await stop.wait()
     with suppress(OSError):
         pipe.send(_STOP)
+    await asyncio.sleep(within.total_seconds())
+    process.kill()  # it hangs, and the run would with it
 
 
 async def _receive(pipe: Connection) -> object:
