@@ -9,20 +9,19 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
+from transferhub.control.runs import Runs
 from transferhub.engine.compare import CompareMode
 from transferhub.engine.execution import DeleteGuard, Execution, Job
 from transferhub.engine.folders import writing
 from transferhub.engine.progress import Observer, Summary
-from transferhub.engine.replication import Replication
-from transferhub.engine.report import document, write_report, write_summary
+from transferhub.engine.report import write_report, write_summary
 from transferhub.engine.survey import Survey
 from transferhub.engine.tuning import Tuning
 from transferhub.engine.worker import Worker
-from transferhub.errors import GuardError, InputError, RunError, StoreError, TransferHubError
+from transferhub.errors import GuardError, InputError, TransferHubError
 from transferhub.hosts.crew import Assignment, LocalCrew, WorkerProcesses
 from transferhub.hosts.doctor import Finding, examine
 from transferhub.hosts.locks import only_process
@@ -30,8 +29,7 @@ from transferhub.hosts.replications import open_replication
 from transferhub.hosts.settings import Settings
 from transferhub.hosts.state import database_url, open_ledger, open_task_store
 from transferhub.hosts.stores import describe_credentials
-from transferhub.model.clock import utc_now
-from transferhub.model.run import RESUMABLE_STATES, Run, RunState, Task, TaskId
+from transferhub.model.run import RESUMABLE_STATES, Run, RunState, Task
 from transferhub.model.transfer import (
     Difference,
     FailureGroup,
@@ -49,37 +47,19 @@ from transferhub.plugins.objects.prices import PriceTable, load_prices
 from transferhub.plugins.objects.replication import ObjectReplication
 from transferhub.plugins.objects.sample import WorkSample
 from transferhub.plugins.objects.spec import ObjectsSpec
-from transferhub.state.base import Ledger, TaskStore
+from transferhub.plugins.objects.verification import Verification, verdict
+from transferhub.state.base import Ledger
 
 T = TypeVar("T")
 Talk = Callable[[str], None]
 
 _FIRST_DIFFERENCES = 1_000
-_ENDED_STATES = frozenset(RunState) - RESUMABLE_STATES
-_MOST_WORKERS = 2_000
-_LOOK_BACK = 20
-"""Earlier runs of a task that are asked for uploads that they left."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verification:
-    """What comparing two places found.
-
-    Attributes:
-        differences: the first thousand.
-        equal: everything of the source is at the destination (and nothing else, for a mirror).
-    """
-
-    scan: ScanCounts
-    differences: Sequence[tuple[str, Difference]]
-    seconds: float
-    equal: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _State:
     ledger: Ledger
-    tasks: TaskStore
+    runs: Runs
 
 
 class LocalHost:
@@ -101,11 +81,11 @@ class LocalHost:
 
         async def steps(state: _State, processes: WorkerProcesses, stop: asyncio.Event) -> Summary:
             refuse_bad_lists(spec)
-            task = await _task_of(state.tasks, with_digests(spec))
-            former = await _unfinished(state, task)
+            task = await state.runs.task_of(with_digests(spec))
+            former = await state.runs.unfinished(task)
             if not resume:
                 await self._supersede(state, spec, tuning, former)
-            run = former[0] if former and resume else _new_run(task)
+            run = former[0] if former and resume else state.runs.new(task)
             return await self._execute(state, run, spec, tuning, processes, stop, verify=verify)
 
         return self._with_workers(tuning, steps)
@@ -114,7 +94,7 @@ class LocalHost:
         """Goes on with a run that was stopped, killed or failed."""
 
         async def steps(state: _State, processes: WorkerProcesses, stop: asyncio.Event) -> Summary:
-            found, task = await _find(state.tasks, run)
+            found, task = await state.runs.find(run)
             if found.state in {RunState.SUCCEEDED, RunState.COMPLETED_WITH_FAILURES}:
                 raise InputError(
                     "run",
@@ -140,7 +120,7 @@ class LocalHost:
         async def steps(
             state: _State, processes: WorkerProcesses, stop: asyncio.Event
         ) -> tuple[int, Summary | None]:
-            found, task = await _find(state.tasks, run)
+            found, task = await state.runs.find(run)
             count = await state.ledger.redrive(found.ident, code=code, key=key)
             if not count:
                 return 0, None
@@ -171,13 +151,9 @@ class LocalHost:
             stack.push_async_callback(replication.aclose)
             self._warn(spec)
             stack.enter_context(only_process(folder / "lock", f"run {run.ident}"))
-            known = await state.tasks.get_run(run.ident)
-            if known is None:
-                await state.tasks.create_run(run)
-            former = [WorkerId(worker) for worker in known.workers] if known else []
             pids = (os.getpid(), *processes.pids())
             workers = [WorkerId(f"{run.ident}.{pid}") for pid in pids]
-            run = await state.tasks.update_run(_started(known or run, workers))
+            run, former = await state.runs.begin(run, workers)
             try:
                 own = Worker(
                     ident=workers[0],
@@ -196,7 +172,7 @@ class LocalHost:
                     destination=spec.destination.url,
                     folder=folder,
                     former_workers=former,
-                    earlier_runs=await _with_uploads(state, run),
+                    earlier_runs=await state.runs.with_uploads(run),
                     scan=scan,
                 )
                 summary = await Execution(job, talk=self._talk, observer=self._observer).run(stop)
@@ -204,15 +180,15 @@ class LocalHost:
                     summary = await self._verified(summary, spec, share)
                     write_summary(folder / "summary.json", summary)
             except InputError as error:
-                await state.tasks.update_run(_ended(run, await _failed(state.ledger, run, error)))
+                await state.runs.end(run, await state.runs.failed(run, error))
                 raise
             except GuardError as error:
-                summary = await _failed(state.ledger, run, error)
+                summary = await state.runs.failed(run, error)
                 await write_report(folder / "report.csv.gz", state.ledger.transfers(run.ident))
                 summary = replace(summary, report=str(folder / "report.csv.gz"))
             except TransferHubError as error:
-                summary = await _failed(state.ledger, run, error)
-            await state.tasks.update_run(_ended(run, summary))
+                summary = await state.runs.failed(run, error)
+            await state.runs.end(run, summary)
             return summary
 
     def _warn(self, spec: ObjectsSpec) -> None:
@@ -245,32 +221,9 @@ class LocalHost:
             for run in former:
                 folder = self._settings.state / "runs" / run.ident
                 with only_process(folder / "lock", f"run {run.ident}"):
-                    await self._give_up(state, run, replication)
+                    await state.runs.supersede(run, replication, self._talk)
         finally:
             await replication.aclose()
-
-    async def _give_up(self, state: _State, run: Run, replication: Replication) -> None:
-        await state.ledger.reset(run.ident)
-        for record in await state.ledger.uploads(run.ident):
-            try:
-                await replication.abort(record.upload)
-            except StoreError as error:
-                self._talk(
-                    f"an upload of {record.upload.key!r} could not be aborted and will be tried"
-                    f" again later: {error.message}"
-                )
-            else:
-                await state.ledger.forget_upload(run.ident, record)
-        await state.tasks.update_run(
-            replace(
-                run,
-                state=RunState.FAILED,
-                error_code="superseded",
-                error="it was interrupted, and a later start was told not to resume it",
-                ended_at=utc_now(),
-                workers=(),
-            )
-        )
 
     async def _verified(self, summary: Summary, spec: ObjectsSpec, tuning: Tuning) -> Summary:
         """The summary with what a second look at both sides finds, by etags where they tell."""
@@ -282,7 +235,7 @@ class LocalHost:
         except TransferHubError as error:
             sentence = f"the copies ended, but could not be verified: {error.message}"
             return replace(summary, status=RunState.FAILED, error_code=error.code, error=sentence)
-        note, equal = _verdict(found, mirror=spec.mirror)
+        note, equal = verdict(found, mirror=spec.mirror)
         status = summary.status
         if not equal and status is RunState.SUCCEEDED:
             status = RunState.COMPLETED_WITH_FAILURES
@@ -348,14 +301,13 @@ class LocalHost:
         """Newest first."""
 
         async def steps(state: _State) -> Sequence[tuple[Run, Task]]:
-            found = await state.tasks.runs(limit=limit)
-            return [(run, await _known_task(state.tasks, run)) for run in found]
+            return await state.runs.latest(limit)
 
         return self._with_state(steps)
 
     def show(self, run: RunId) -> tuple[Run, Task, Totals]:
         async def steps(state: _State) -> tuple[Run, Task, Totals]:
-            found, task = await _find(state.tasks, run)
+            found, task = await state.runs.find(run)
             return found, task, await state.ledger.totals(found.ident)
 
         return self._with_state(steps)
@@ -364,7 +316,7 @@ class LocalHost:
         self, run: RunId, *, code: str, key: str, after: str, limit: int
     ) -> Sequence[TransferRecord]:
         async def steps(state: _State) -> Sequence[TransferRecord]:
-            found, _ = await _find(state.tasks, run)
+            found, _ = await state.runs.find(run)
             return await state.ledger.failures(
                 found.ident, code=code, key=key, after=after, limit=limit
             )
@@ -373,7 +325,7 @@ class LocalHost:
 
     def failure_groups(self, run: RunId) -> Sequence[FailureGroup]:
         async def steps(state: _State) -> Sequence[FailureGroup]:
-            found, _ = await _find(state.tasks, run)
+            found, _ = await state.runs.find(run)
             return await state.ledger.failure_groups(found.ident)
 
         return self._with_state(steps)
@@ -382,7 +334,7 @@ class LocalHost:
         """Path of the run's report, written anew where it is missing."""
 
         async def steps(state: _State) -> Path:
-            found, _ = await _find(state.tasks, run)
+            found, _ = await state.runs.find(run)
             path = self._settings.state / "runs" / found.ident / "report.csv.gz"
             if not path.exists():
                 await write_report(path, state.ledger.transfers(found.ident))
@@ -429,7 +381,7 @@ class LocalHost:
         stack.push_async_callback(ledger.aclose)
         tasks = await open_task_store(self._database)
         stack.push_async_callback(tasks.aclose)
-        return _State(ledger=ledger, tasks=tasks)
+        return _State(ledger=ledger, runs=Runs(tasks, ledger))
 
     def _stop_on_signals(self) -> asyncio.Event:
         """Once: end what is under way and stop. Twice: at once."""
@@ -449,142 +401,7 @@ class LocalHost:
         return stop
 
 
-def _verdict(found: Verification, *, mirror: bool) -> tuple[str, bool]:
-    """A sentence on a verified run, and whether all is well: archived objects are not copied."""
-    scan = found.scan
-    wrong = [(scan.new, "missing"), (scan.changed, "different")]
-    if mirror:
-        wrong.append((scan.extra, "extra"))
-    counts = ", ".join(f"{count:,} {word}" for count, word in wrong if count)
-    if counts:
-        names = ", ".join(f"{key!r} ({difference})" for key, difference in found.differences[:3])
-        return f"verified: the sides differ, {counts}, such as {names}", False
-    note = f"verified: {scan.same:,} {'object is' if scan.same == 1 else 'objects are'} the same"
-    if scan.archived:
-        note += f", {scan.archived:,} archived at the source and not copied"
-    return note, True
-
-
-async def _task_of(tasks: TaskStore, spec: ObjectsSpec) -> Task:
-    """The task of this spec; a new one where there is none.
-
-    One whose parameters differ in what does not change its work takes over the new ones.
-    """
-    known = await tasks.find_task(spec.fingerprint())
-    if known is None:
-        task = Task(
-            ident=TaskId(_new_ident()),
-            name=f"{spec.source.url} to {spec.destination.url}",
-            kind="objects",
-            spec=spec.to_json(),
-            fingerprint=spec.fingerprint(),
-            created_at=utc_now(),
-        )
-        await tasks.create_task(task)
-        return task
-    if known.spec != spec.to_json():
-        return await tasks.update_task(replace(known, spec=spec.to_json()))
-    return known
-
-
-async def _unfinished(state: _State, task: Task) -> list[Run]:
-    """Runs for the same command to go on with, newest first: those that were stopped or killed, and
-    the newest one where it failed with work left."""
-    known = await state.tasks.runs(task=task.ident)
-    found = [run for run in known if run.state in RESUMABLE_STATES]
-    if known and known[0].state is RunState.FAILED:
-        totals = await state.ledger.totals(known[0].ident)
-        if totals.open or totals.shards_done < totals.shards or totals.uploads:
-            found.insert(0, known[0])
-    return found
-
-
-async def _with_uploads(state: _State, run: Run) -> list[RunId]:
-    """Ended runs of the same task that could not abort all of their uploads."""
-    ended = await state.tasks.runs(task=run.task, states=sorted(_ENDED_STATES), limit=_LOOK_BACK)
-    others = [other.ident for other in ended if other.ident != run.ident]
-    return [other for other in others if (await state.ledger.totals(other)).uploads]
-
-
-def _new_run(task: Task) -> Run:
-    return Run(
-        ident=RunId(_new_ident()),
-        task=task.ident,
-        task_version=task.version,
-        state=RunState.RUNNING,
-        created_at=utc_now(),
-    )
-
-
 def _guard(spec: ObjectsSpec) -> DeleteGuard:
     return DeleteGuard(
         delete=spec.mirror, most=spec.max_delete, most_percent=spec.max_delete_percent
     )
-
-
-def _new_ident() -> str:
-    """Sorts by time, reads well: 20261124-093012-4f1a."""
-    return f"{utc_now():%Y%m%d-%H%M%S}-{os.urandom(2).hex()}"
-
-
-def _started(run: Run, workers: Sequence[WorkerId]) -> Run:
-    # The former ones stay: this start may be killed before it has taken back what they held.
-    known = dict.fromkeys([*workers, *run.workers])
-    return replace(
-        run,
-        state=RunState.RUNNING,
-        started_at=run.started_at or utc_now(),
-        ended_at=None,
-        workers=tuple(islice(known, _MOST_WORKERS)),
-        resumed=run.resumed + (run.started_at is not None),
-        error="",
-        error_code="",
-    )
-
-
-def _ended(run: Run, summary: Summary) -> Run:
-    return replace(
-        run,
-        state=summary.status,
-        ended_at=utc_now(),
-        error_code=summary.error_code,
-        error=summary.error,
-        workers=run.workers if summary.waiting else (),
-        summary=document(summary),
-    )
-
-
-async def _failed(ledger: Ledger, run: Run, error: TransferHubError) -> Summary:
-    """The end of a run that could not go on."""
-    try:
-        totals = await ledger.totals(run.ident)
-    except TransferHubError:
-        raise error from None
-    summary = Summary.of(run.ident, RunState.FAILED, totals, seconds=0.0)
-    return replace(summary, error_code=error.code, error=error.message)
-
-
-async def _find(tasks: TaskStore, run: RunId) -> tuple[Run, Task]:
-    """The run of an id, of the start of one, or "last".
-
-    Raises:
-        InputError: there is none, or more than one.
-    """
-    exact = await tasks.get_run(run)
-    if exact is None:
-        known = await tasks.runs(limit=10_000)
-        found = known[:1] if run == "last" else [r for r in known if r.ident.startswith(run)]
-        if not found:
-            raise InputError("run", f"there is no run {run!r}; dth runs lists those that there are")
-        if len(found) > 1:
-            names = ", ".join(each.ident for each in found[:5])
-            raise InputError("run", f"{run!r} may be any of {names}; write more of it")
-        exact = found[0]
-    return exact, await _known_task(tasks, exact)
-
-
-async def _known_task(tasks: TaskStore, run: Run) -> Task:
-    task = await tasks.get_task(run.task)
-    if task is None:
-        raise RunError(f"run {run.ident} belongs to a task that is not there any more")
-    return task

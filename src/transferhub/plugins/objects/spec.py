@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import ValidationError
 
@@ -23,6 +23,12 @@ __all__ = ["InputErrors", "Location", "ObjectsSpec", "parse_spec"]
 
 class ObjectsSpec(Parameters):
     """What to move, from where to where and how. Made by `parse_spec`; holds no secret."""
+
+    kind: ClassVar[str] = "objects"
+
+    @property
+    def title(self) -> str:
+        return f"{self.source.url} to {self.destination.url}"
 
     @property
     def destination_base(self) -> str:

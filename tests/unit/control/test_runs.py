@@ -1,0 +1,173 @@
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from transferhub.control.runs import Runs
+from transferhub.engine.progress import Summary
+from transferhub.errors import GuardError, InputError, RunError
+from transferhub.model.run import Run, RunState, Task
+from transferhub.model.transfer import Difference, RunId, Shard, Transfer, WorkerId
+from transferhub.state.memory import MemoryLedger, MemoryTaskStore
+
+START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+ONE, TWO = WorkerId("one"), WorkerId("two")
+
+
+@dataclass(frozen=True)
+class Spec:
+    work: str = "a to b"
+    limit: int = 1
+    kind: str = "objects"
+
+    @property
+    def title(self) -> str:
+        return self.work
+
+    def fingerprint(self) -> str:
+        return self.work
+
+    def to_json(self) -> Mapping[str, Any]:
+        return {"work": self.work, "limit": self.limit}
+
+
+class Desk:
+    """Runs over state in memory, with a clock that each look moves on."""
+
+    def __init__(self) -> None:
+        self.now = START
+        self.ledger = MemoryLedger(clock=self.clock)
+        self.tasks = MemoryTaskStore()
+        self.runs = Runs(self.tasks, self.ledger, clock=self.clock)
+
+    def clock(self) -> datetime:
+        self.now += timedelta(seconds=1)
+        return self.now
+
+    async def begun(self, task: Task, *workers: WorkerId) -> Run:
+        run, _ = await self.runs.begin(self.runs.new(task), workers or [ONE])
+        return run
+
+    async def ended(self, run: Run, state: RunState) -> None:
+        totals = await self.ledger.totals(run.ident)
+        await self.runs.end(run, Summary.of(run.ident, state, totals, seconds=1.0))
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+async def test_the_same_work_is_the_same_task(desk: Desk) -> None:
+    first = await desk.runs.task_of(Spec())
+    assert await desk.runs.task_of(Spec()) == first
+    assert (await desk.runs.task_of(Spec(work="a to c"))).ident != first.ident
+
+
+async def test_a_task_takes_over_what_does_not_change_its_work(desk: Desk) -> None:
+    first = await desk.runs.task_of(Spec(limit=1))
+    second = await desk.runs.task_of(Spec(limit=2))
+    assert (second.ident, second.spec["limit"]) == (first.ident, 2)
+    assert second.version == first.version + 1
+
+
+async def test_a_run_is_not_stored_before_it_begins(desk: Desk) -> None:
+    run = desk.runs.new(await desk.runs.task_of(Spec()))
+    assert await desk.tasks.runs() == []
+    await desk.runs.begin(run, [ONE])
+    assert [each.ident for each in await desk.tasks.runs()] == [run.ident]
+
+
+async def test_a_later_start_learns_of_the_workers_of_all_earlier_ones(desk: Desk) -> None:
+    run = await desk.begun(await desk.runs.task_of(Spec()), ONE)
+    again, former = await desk.runs.begin(run, [TWO])
+    assert (former, again.resumed) == ([ONE], 1)
+    _, former = await desk.runs.begin(again, [WorkerId("three")])
+    assert former == [TWO, ONE]
+
+
+async def test_the_workers_of_a_run_without_work_left_are_forgotten(desk: Desk) -> None:
+    run = await desk.begun(await desk.runs.task_of(Spec()))
+    await desk.ended(run, RunState.SUCCEEDED)
+    stored = await desk.tasks.get_run(run.ident)
+    assert stored is not None
+    assert (stored.workers, stored.state) == ((), RunState.SUCCEEDED)
+
+
+@pytest.mark.parametrize("state", [RunState.SUCCEEDED, RunState.COMPLETED_WITH_FAILURES])
+async def test_an_ended_run_is_not_gone_on_with(desk: Desk, state: RunState) -> None:
+    task = await desk.runs.task_of(Spec())
+    await desk.ended(await desk.begun(task), state)
+    assert await desk.runs.unfinished(task) == []
+
+
+async def test_killed_and_stopped_runs_are_gone_on_with_newest_first(desk: Desk) -> None:
+    task = await desk.runs.task_of(Spec())
+    killed = await desk.begun(task)
+    stopped = await desk.begun(task)
+    await desk.ended(stopped, RunState.CANCELLED)
+    found = await desk.runs.unfinished(task)
+    assert [run.ident for run in found] == [stopped.ident, killed.ident]
+
+
+@pytest.mark.parametrize("left", ["nothing", "a transfer", "a range"])
+async def test_a_failed_run_is_gone_on_with_while_it_has_work_left(desk: Desk, left: str) -> None:
+    task = await desk.runs.task_of(Spec())
+    run = await desk.begun(task)
+    transfers = [Transfer("k", Difference.NEW)] if left == "a transfer" else []
+    shards = [Shard(ident="0", done=False, detail="{}")] if left == "a range" else []
+    await desk.ledger.record(run.ident, transfers, shards)
+    await desk.ended(run, RunState.FAILED)
+    assert bool(await desk.runs.unfinished(task)) is (left != "nothing")
+
+
+async def test_a_failed_run_that_another_one_followed_is_left_alone(desk: Desk) -> None:
+    task = await desk.runs.task_of(Spec())
+    failed = await desk.begun(task)
+    await desk.ledger.record(failed.ident, [Transfer("k", Difference.NEW)])
+    await desk.ended(failed, RunState.FAILED)
+    await desk.ended(await desk.begun(task), RunState.SUCCEEDED)
+    assert await desk.runs.unfinished(task) == []
+
+
+async def test_a_run_is_found_by_its_id_the_start_of_it_or_as_the_last(desk: Desk) -> None:
+    task = await desk.runs.task_of(Spec())
+    first, second = await desk.begun(task), await desk.begun(task)
+    for name, run in ((first.ident, first), (second.ident[:-1], second), ("last", second)):
+        found, its_task = await desk.runs.find(RunId(name))
+        assert (found.ident, its_task) == (run.ident, task)
+
+
+async def test_a_start_that_fits_two_runs_names_them(desk: Desk) -> None:
+    task = await desk.runs.task_of(Spec())
+    runs = [await desk.begun(task), await desk.begun(task)]
+    with pytest.raises(InputError, match="write more of it") as told:
+        await desk.runs.find(RunId(f"{START:%Y}"))
+    assert all(run.ident in told.value.message for run in runs)
+
+
+@pytest.mark.parametrize("name", ["last", "nowhere"])
+async def test_a_run_that_there_is_not_is_refused(desk: Desk, name: str) -> None:
+    with pytest.raises(InputError, match=f"there is no run '{name}'"):
+        await desk.runs.find(RunId(name))
+
+
+async def test_a_run_without_its_task_cannot_be_worked_on(desk: Desk) -> None:
+    task = replace(await desk.runs.task_of(Spec()), ident="gone")  # type: ignore[arg-type]
+    await desk.begun(task)
+    with pytest.raises(RunError, match="not there any more"):
+        await desk.runs.latest(10)
+
+
+async def test_a_failure_is_told_with_what_the_run_did_so_far(desk: Desk) -> None:
+    run = await desk.begun(await desk.runs.task_of(Spec()))
+    await desk.ledger.record(run.ident, [Transfer("k", Difference.NEW, size=3)])
+    summary = await desk.runs.failed(run, GuardError("too many", code="max_delete"))
+    assert (summary.status, summary.error_code) == (RunState.FAILED, "max_delete")
+    assert (summary.error, summary.waiting) == ("too many", 1)
+    await desk.runs.end(run, summary)
+    stored = await desk.tasks.get_run(run.ident)
+    assert stored is not None
+    assert (stored.workers, stored.error) == ((ONE,), "too many")
