@@ -11,23 +11,11 @@ import pytest
 
 from tests.integration import ledger_process
 from tests.integration.ledger_process import BATCH, RUN, TRANSFERS
-from tests.servers.postgres import PostgresServer
 from transferhub.hosts.state import open_ledger
 from transferhub.model.transfer import Action, Tally, TransferState, WorkerId
 
 KILLED = (WorkerId("killed-0"), WorkerId("killed-1"))
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path}/state.sqlite3"
-        return
-    postgres: PostgresServer = request.getfixturevalue("postgres")
-    url = postgres.create_database()
-    yield url
-    postgres.drop_database(url)
 
 
 class Crew:
@@ -50,9 +38,9 @@ class Crew:
 
 
 @pytest.fixture
-def crew(url: str) -> Iterator[Crew]:
+def crew(state_url: str) -> Iterator[Crew]:
     with ExitStack() as scope:
-        yield Crew(scope, url)
+        yield Crew(scope, state_url)
 
 
 def has_begun(process: subprocess.Popen[str]) -> None:
@@ -70,10 +58,10 @@ def assert_ends(process: subprocess.Popen[str]) -> None:
     assert process.returncode == 0
 
 
-async def test_killed_processes_lose_nothing_and_double_nothing(url: str, crew: Crew) -> None:
+async def test_killed_processes_lose_nothing_and_double_nothing(state_url: str, crew: Crew) -> None:
     victim = crew.start("record", "recorder-0", batches=5)
     recorder = crew.start("record", "recorder-1")
-    ledger = await open_ledger(url)
+    ledger = await open_ledger(state_url)
     assert_killed(victim)
     assert_ends(recorder)
     totals = await ledger.totals(RUN)

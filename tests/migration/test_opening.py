@@ -31,10 +31,10 @@ asyncio.run(main(*sys.argv[1:]))
 """
 
 
-async def test_many_processes_may_open_a_new_database_at_once(new_url: str) -> None:
+async def test_many_processes_may_open_a_new_database_at_once(state_url: str) -> None:
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", _OPEN_AND_RECORD, new_url, str(number)],
+            [sys.executable, "-c", _OPEN_AND_RECORD, state_url, str(number)],
             stdin=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -47,28 +47,28 @@ async def test_many_processes_may_open_a_new_database_at_once(new_url: str) -> N
         process.stdin.write("\n")
         process.stdin.flush()
     assert [process.communicate()[1] for process in processes] == [""] * 4
-    ledger = await open_ledger(new_url)
+    ledger = await open_ledger(state_url)
     assert {at.transfer.key async for at in ledger.transfers(RUN)} == {*"0123"}
     await ledger.aclose()
 
 
-async def test_what_was_recorded_is_there_after_a_restart(new_url: str) -> None:
-    ledger = await open_ledger(new_url)
+async def test_what_was_recorded_is_there_after_a_restart(state_url: str) -> None:
+    ledger = await open_ledger(state_url)
     await ledger.record(RUN, news(10))
     taken = await lease(ledger, RUN, limit=4)
     await ledger.aclose()
-    ledger = await open_ledger(new_url)
+    ledger = await open_ledger(state_url)
     assert len(await lease(ledger, RUN)) == 6
     assert await ledger.reclaim(RUN, [WORKER]) == 10
     assert len(taken) == 4
     await ledger.aclose()
 
 
-async def test_one_process_may_open_a_database_many_times(new_url: str) -> None:
+async def test_one_process_may_open_a_database_many_times(state_url: str) -> None:
     first, second, tasks = (
-        await open_ledger(new_url),
-        await open_ledger(new_url),
-        await open_task_store(new_url),
+        await open_ledger(state_url),
+        await open_ledger(state_url),
+        await open_task_store(state_url),
     )
     await first.record(RUN, [new("a")])
     assert len(await lease(second, RUN)) == 1
@@ -77,13 +77,13 @@ async def test_one_process_may_open_a_database_many_times(new_url: str) -> None:
         await opened.aclose()
 
 
-async def test_a_database_of_a_newer_version_is_refused(new_url: str) -> None:
-    await (await open_ledger(new_url)).aclose()
-    engine = create_engine(parse_url(new_url))
+async def test_a_database_of_a_newer_version_is_refused(state_url: str) -> None:
+    await (await open_ledger(state_url)).aclose()
+    engine = create_engine(parse_url(state_url))
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(StateError, match=r"was written by a newer version .* install") as caught:
-        await open_ledger(new_url)
+        await open_ledger(state_url)
     assert caught.value.code == "state_newer"
     with engine.connect() as connection:
         assert connection.execute(text("SELECT * FROM alembic_version")).scalar() == "9999"

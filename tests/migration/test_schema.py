@@ -45,8 +45,8 @@ def _lines(sql: str | None) -> list[str]:
 
 
 @pytest.fixture
-def engine(new_url: str) -> Iterator[Engine]:
-    engine = create_engine(parse_url(new_url))
+def engine(state_url: str) -> Iterator[Engine]:
+    engine = create_engine(parse_url(state_url))
     yield engine
     engine.dispose()
 
@@ -77,10 +77,10 @@ def test_the_newest_revision_is_the_head() -> None:
     assert scripts.get_heads() == [HEAD]
 
 
-async def test_a_second_start_changes_nothing(new_url: str, engine: Engine) -> None:
-    await (await SqlLedger.open(new_url)).aclose()
+async def test_a_second_start_changes_nothing(state_url: str, engine: Engine) -> None:
+    await (await SqlLedger.open(state_url)).aclose()
     with engine.connect() as connection:
         before = definitions(connection)
-    await (await SqlLedger.open(new_url)).aclose()
+    await (await SqlLedger.open(state_url)).aclose()
     with engine.connect() as connection:
         assert definitions(connection) == before

@@ -17,7 +17,7 @@ from transferhub.state.sql.codec import (
     to_text,
 )
 from transferhub.state.sql.dialects import Row
-from transferhub.state.sql.ledgers import find_run
+from transferhub.state.sql.ledgers import find_run, seize_run
 from transferhub.state.sql.reading import RECORD_COLUMNS, to_record
 from transferhub.state.sql.session import Session
 from transferhub.state.sql.tallies import Tallies
@@ -61,7 +61,8 @@ def failure_groups(session: Session, run: RunId) -> Sequence[FailureGroup]:
 
 
 def redrive(session: Session, run: RunId, *, code: str, key: str, now: datetime) -> int:
-    run_id, tallies, count = find_run(session, run), Tallies(), 0
+    # Alone: it locks in the order of keys, all others in that of ids.
+    run_id, tallies, count = seize_run(session, run), Tallies(), 0
     columns = "key, id, action, size"
     for page in _pages(session, run_id, columns, code=code, key=key, lock=session.dialect.lock):
         session.execute_ids(

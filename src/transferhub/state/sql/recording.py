@@ -10,6 +10,7 @@ from transferhub.state.sql.codec import (
     ACTION_CODES,
     DIFFERENCE_CODES,
     HELD,
+    IN_PARTS,
     STATE_CODES,
     WAITING,
     from_text,
@@ -107,8 +108,9 @@ def release_held(session: Session, run: RunId) -> int:
 
 def reset(session: Session, run: RunId) -> None:
     run_id = seize_run(session, run)
-    session.execute("UPDATE uploads SET abandoned = 1 WHERE run_id = ?", run_id)
     _forget_work(session, run_id)
+    # After the transfers: whoever saved an upload in the meantime is seen.
+    session.execute("UPDATE uploads SET abandoned = 1 WHERE run_id = ?", run_id)
 
 
 def purge(session: Session, run: RunId) -> None:
@@ -121,6 +123,13 @@ def purge(session: Session, run: RunId) -> None:
 
 
 def _forget_work(session: Session, run_id: int) -> None:
+    # What workers hold, in the order in which they lock it.
+    session.fetch(
+        "count(*) AS count",
+        f"FROM (SELECT id FROM transfers WHERE run_id = ? AND state <= {IN_PARTS} "
+        f"ORDER BY id {session.dialect.lock}) AS held",
+        run_id,
+    )
     session.execute("DELETE FROM shards WHERE run_id = ?", run_id)
     # Takes parts and attempts along.
     session.execute("DELETE FROM transfers WHERE run_id = ?", run_id)
