@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -30,10 +30,10 @@ from tests.servers.process import ServerError  # noqa: E402 - the same
 from tests.servers.seaweedfs import SeaweedFS  # noqa: E402 - the same
 
 SOURCE, DESTINATION = "s3://photos", "s3://backup"
-KILL_AFTER_SECONDS = 3.0
 SLOW_SECONDS = 9.0
 """What the first transfer is slowed down to, so that it is killed in its middle."""
 
+LOOK_SECONDS = 0.1
 END_SECONDS = 15.0
 """How long an interrupted `dth` may take to end by itself."""
 
@@ -127,7 +127,7 @@ def tell(options: argparse.Namespace, stage: Stage) -> None:
     with Boto(stage.source.admin) as source, Boto(stage.destination.admin) as destination:
         objects = show_filling(source, destination, options.objects)
         show_preview(stage)
-        show_first_transfer(stage, objects)
+        show_first_transfer(stage, destination, objects)
         report = show_second_transfer(stage, source)
         show_mirror(stage)
         show_verify(stage, source, destination)
@@ -151,11 +151,16 @@ def show_preview(stage: Stage) -> None:
     dth(stage, "transfer", SOURCE, DESTINATION, "--tags", "--dry-run", shown=6)
 
 
-def show_first_transfer(stage: Stage, objects: int) -> None:
-    heading(f"The first transfer is slowed down, and killed after {KILL_AFTER_SECONDS:.0f} s")
+def show_first_transfer(stage: Stage, destination: Boto, objects: int) -> None:
+    heading("The first transfer is slowed down, and killed when a fifth has arrived")
     command = ("transfer", SOURCE, DESTINATION, "--tags")
     rate = f"{2 * objects / SLOW_SECONDS:.0f}/s"
-    killed = kill_dth(stage, *command, "--requests", rate)
+    killed = kill_dth(
+        stage,
+        *command,
+        *("--requests", rate),
+        when=lambda: len(destination.listing("backup")) >= objects / 5,
+    )
     heading("The same command goes on where it was killed: nothing is lost, nothing is half")
     dth(stage, *command)
     if killed:
@@ -245,18 +250,17 @@ def dth(stage: Stage, *words: str, ends: int = 0, shown: int | None = None) -> N
         raise DemoError(f"dth {words[0]} ended with {code}")
 
 
-def kill_dth(stage: Stage, *words: str) -> bool:
+def kill_dth(stage: Stage, *words: str, when: Callable[[], bool]) -> bool:
     """Returns false where it ended by itself before it could be killed."""
     say(f"$ dth {shlex.join(words)}", bold=True)
     with started(stage, *words) as process:
-        try:
-            code = process.wait(KILL_AFTER_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        else:
-            say(f"It was quicker than that (exit code {code}).")
+        while process.poll() is None and not when():
+            time.sleep(LOOK_SECONDS)
+        if process.poll() is not None:
+            say(f"It was quicker than that (exit code {process.returncode}).")
             return False
+        process.kill()
+        process.wait()
     if sys.stdout.isatty():
         print("\x1b[?25h", end="")  # its live display had hidden the cursor
     say(f"$ kill -9 {process.pid}", bold=True)
