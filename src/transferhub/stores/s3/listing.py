@@ -7,9 +7,10 @@ sends, which takes a quarter of the time, and ElementTree for everything else.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import NamedTuple
+from functools import partial
+from typing import NamedTuple, cast
 from urllib.parse import unquote_plus
 from xml.etree import ElementTree as ET
 
@@ -30,14 +31,18 @@ class Page(NamedTuple):
     truncated: bool
 
 
-class _Row(NamedTuple):
-    """An entry as it stands in the XML, entities resolved."""
+class _Columns(NamedTuple):
+    """The entries as they stand in the XML, entities resolved, field by field.
 
-    key: str
-    modified_at: str
-    etag: str
-    size: str
-    storage_class: str
+    Attributes:
+        etags: with or without quotes.
+    """
+
+    keys: Sequence[str] = ()
+    modified_at: Sequence[str] = ()
+    etags: Sequence[str] = ()
+    sizes: Sequence[str] = ()
+    storage_classes: Sequence[str] = ()
 
 
 def parse_page(body: bytes) -> Page:
@@ -49,11 +54,12 @@ def parse_page(body: bytes) -> Page:
 
 
 _OWNER = "(?:<Owner>(?:<ID>[^<]*</ID>|<DisplayName>[^<]*</DisplayName>|<DisplayName/>)*</Owner>)?"
+_QUOTE = '(?:"|&quot;)?'
 _ENTRY = re.compile(
     "<Contents>"
     "<Key>([^<]*)</Key>"
     "<LastModified>([^<]*)</LastModified>"
-    "(?:<ETag>([^<]*)</ETag>)?"
+    f'(?:<ETag>{_QUOTE}([^<&"]*){_QUOTE}</ETag>)?'
     "(?:<ChecksumAlgorithm>[^<]*</ChecksumAlgorithm>)*"
     "(?:<ChecksumType>[^<]*</ChecksumType>)?"
     "<Size>([0-9]+)</Size>"
@@ -63,6 +69,7 @@ _ENTRY = re.compile(
     "</Contents>"
 )
 _OPEN, _CLOSE = "<Contents>", "</Contents>"
+_AND = "&"
 
 
 def parse_known_layout(body: bytes) -> Page | None:
@@ -87,8 +94,9 @@ def parse_known_layout(body: bytes) -> Page | None:
     fields = _shell(text[:start], text[end:])
     if fields is None:
         return None
+    columns = _Columns._make(zip(*rows, strict=True))
     try:
-        return _page(fields, [_unescaped(row) for row in rows] if "&" in text else rows)
+        return _page(fields, _unescaped(columns) if _AND in text else columns)
     except UnknownEntityError:
         return None
 
@@ -110,17 +118,16 @@ def _is_utf8(head: str) -> bool:
     return "encoding" not in declaration or "utf-8" in declaration
 
 
-def _unescaped(row: tuple[str, str, str, str, str]) -> tuple[str, str, str, str, str]:
-    key, modified_at, etag, size, storage_class = row
-    if "&" in key:
-        key = unescape(key)
-    if "&" in etag:
-        etag = etag.replace("&quot;", '"')
-        if "&" in etag:
-            etag = unescape(etag)
-    if "&" in storage_class:
-        storage_class = unescape(storage_class)
-    return key, modified_at, etag, size, storage_class
+def _unescaped(columns: _Columns) -> _Columns:
+    """ETags hold no references: such a page is not of the known layout."""
+    keys, modified_at, etags, sizes, storage_classes = columns
+    return _Columns(
+        [unescape(key) if _AND in key else key for key in keys],
+        modified_at,
+        etags,
+        sizes,
+        [unescape(name) if _AND in name else name for name in storage_classes],
+    )
 
 
 def parse_any_layout(body: bytes) -> Page:
@@ -135,39 +142,46 @@ def parse_any_layout(body: bytes) -> Page:
         raise BadXmlError(str(error)) from error
     if local_name(root) != "ListBucketResult":
         raise BadXmlError(f"<ListBucketResult> was expected, <{local_name(root)}> came")
-    rows = []
-    for element in root:
-        if local_name(element) == "Contents":
-            found = _fields(element)
-            rows.append(
-                _Row(
-                    found.get("Key", ""),
-                    found.get("LastModified", ""),
-                    found.get("ETag", ""),
-                    found.get("Size", ""),
-                    found.get("StorageClass", ""),
-                )
-            )
-    return _page(_fields(root), rows)
+    rows = [_row(_fields(child)) for child in root if local_name(child) == "Contents"]
+    return _page(_fields(root), _Columns._make(zip(*rows, strict=True)) if rows else _Columns())
+
+
+def _row(fields: Mapping[str, str]) -> tuple[str, ...]:
+    names = ("Key", "LastModified", "ETag", "Size", "StorageClass")
+    return tuple([fields.get(name, "") for name in names])
 
 
 def _fields(element: ET.Element) -> Mapping[str, str]:
     return {local_name(child): child.text or "" for child in element}
 
 
-def _page(fields: Mapping[str, str], rows: Iterable[tuple[str, str, str, str, str]]) -> Page:
-    encoded = fields.get("EncodingType", "").lower() == "url"
+# What ObjectEntry(...) does, without a call of Python code for each of them.
+_new_entry = cast(
+    "Callable[[tuple[str, int, str, datetime | None, str]], ObjectEntry]",
+    partial(tuple.__new__, ObjectEntry),
+)
+
+
+def _page(fields: Mapping[str, str], columns: _Columns) -> Page:
+    keys = columns.keys
+    if fields.get("EncodingType", "").lower() == "url":
+        keys = [decode_key(key) if "%" in key or "+" in key else key for key in keys]
+    # Many objects of a page are often of the same second.
+    times = {text: parse_time(text) for text in set(columns.modified_at)}
     try:
-        entries = [
-            ObjectEntry(
-                decode_key(key) if encoded else key,
-                int(size),
-                etag.strip('"'),
-                parse_time(modified_at),
-                storage_class,
+        entries = list(
+            map(
+                _new_entry,
+                zip(
+                    keys,
+                    map(int, columns.sizes),
+                    [etag.strip('"') for etag in columns.etags],
+                    [times[text] for text in columns.modified_at],
+                    columns.storage_classes,
+                    strict=True,
+                ),
             )
-            for key, modified_at, etag, size, storage_class in rows
-        ]
+        )
     except ValueError as error:
         raise BadXmlError(f"an entry is not as it should be: {error}") from error
     truncated = fields.get("IsTruncated", "").lower() == "true"
@@ -180,7 +194,7 @@ def decode_key(key: str) -> str:
     Bytes that are no UTF-8 become lone surrogates, which no request can carry: the key is refused
     when it is asked for, and is never taken for another one.
     """
-    return unquote_plus(key, errors="surrogateescape") if "%" in key or "+" in key else key
+    return unquote_plus(key, errors="surrogateescape")
 
 
 def parse_time(text: str) -> datetime | None:

@@ -19,7 +19,7 @@ STREAM_BUFFER_BYTES = 256 << 10
 """Bytes of a streamed body that are read ahead of its reader."""
 
 PIECE_BYTES = 1 << 20
-"""A larger body is sent in such pieces; each must be on its way within `read_timeout`."""
+"""A larger body may be sent in such pieces; each must be on its way within `read_timeout`."""
 
 
 class Fault(StrEnum):
@@ -133,7 +133,8 @@ class TransportConfig:
     Attributes:
         ca_bundle: PEM file of certificates to trust beside those of the system.
         proxy: URL of an HTTP proxy, with user and password where it wants them; "" goes direct.
-        read_timeout: longest silence while a body is sent, an answer is awaited or read.
+        read_timeout: longest silence while a body is sent, an answer is awaited or read. A body
+            larger than PIECE_BYTES that takes longer may be sent twice, to tell the two apart.
         connections: most idle connections that are kept.
     """
 

@@ -123,6 +123,14 @@ class Uploads:
                 return [parts[number] for number in sorted(parts)]
 
     async def list_uploads(self, key: str) -> Sequence[PendingUpload]:
+        try:
+            return await self._list_uploads(key)
+        except NotFoundError as error:
+            if error.code != "no_upload":
+                raise
+            return []  # so rclone says that there is none
+
+    async def _list_uploads(self, key: str) -> Sequence[PendingUpload]:
         query = {"uploads": "", "prefix": key}
         if self._requests.provider.url_encoding and not xml.can_hold(key):
             # Only then: SeaweedFS says that keys are encoded here, and does not encode them.

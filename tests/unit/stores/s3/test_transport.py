@@ -249,7 +249,7 @@ async def test_a_compressed_object_stays_compressed(make: Make) -> None:
 
 
 async def test_a_slow_upload_takes_its_time(make: Make) -> None:
-    size, rate, silence = 32 << 20, 16 << 20, timedelta(seconds=1)
+    size, rate, silence = 32 << 20, 20 << 20, timedelta(seconds=1)
 
     async def talk(wire: Wire) -> None:
         await wire.head()
