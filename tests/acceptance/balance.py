@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from tests.acceptance.command import report_rows
 from tests.acceptance.places import Place
 
 
@@ -13,6 +14,8 @@ def assert_balanced(ended: Any) -> None:
     ends = ("done", "failed", "vanished", "skipped")
     assert ended["new"] + ended["changed"] == sum(ended[name] for name in ends), ended
     assert ended["waiting"] == 0
+    rows = report_rows(ended["report"])
+    assert len(rows) == sum(ended[name] for name in ("new", "changed", "extra", "archived"))
 
 
 def assert_moved(ended: Any, source: Place, destination: Place) -> None:

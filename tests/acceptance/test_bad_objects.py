@@ -9,6 +9,7 @@ from tests.acceptance.conftest import PlaceFactory
 from tests.acceptance.places import MIB, Place, content_of
 from tests.conftest import ProxyFactory
 from tests.servers.moto import MotoServer
+from tests.servers.rclone import RcloneS3
 from tests.servers.rules import Hold, Status
 from tests.servers.seaweedfs import SeaweedFS
 
@@ -124,6 +125,29 @@ def test_a_large_object_that_changes_between_two_parts_is_never_mixed(
         ended = running.wait()
     assert ended.code == 0, str(ended)
     assert ended.json["done"] == 1
+    assert destination.get("large") == newer
+    assert destination.uploads() == []
+
+
+def test_a_server_that_ignores_if_match_mixes_no_versions_either(
+    dth: Dth,
+    rclone_s3: RcloneS3,
+    make_place: PlaceFactory,
+    destination: Place,
+    fault_proxy: ProxyFactory,
+) -> None:
+    source, newer = make_place(rclone_s3.endpoint), content_of("newer", len(LARGE))
+    source.put("large", LARGE)
+    proxy, seen = fault_proxy(source.endpoint)
+    hold = Hold()
+    proxy.add(hold, operation="GetObject", skip=1, times=1)
+    words = ("transfer", source, destination, "--concurrency", 1, "--part-size", "5MiB")
+    with dth.between(seen, destination.endpoint).start(*words) as running:
+        hold.wait()
+        source.put("large", newer)
+        hold.release()
+        ended = running.wait()
+    assert ended.code == 0, str(ended)
     assert destination.get("large") == newer
     assert destination.uploads() == []
 

@@ -114,15 +114,21 @@ def test_the_same_command_ends_what_a_kill_broke_off(
 # Not CreateMultipartUpload: an upload that nobody got the id of is known by its time, and moto says
 # of every upload that it began in 2010.
 @pytest.mark.parametrize("moment", OF_UPLOADS[3:], ids=str)
-def test_the_same_holds_for_a_server_that_forgets_completed_uploads(
-    dth: Dth,
-    moto_source: Place,
-    moto_destination: Place,
-    fault_proxy: ProxyFactory,
-    moment: Moment,
+def test_the_same_holds_at_moto(
+    dth: Dth, source: Place, moto_destination: Place, fault_proxy: ProxyFactory, moment: Moment
 ) -> None:
-    moto_source.put_multipart("large", LARGE)
-    route = Route.of(dth, moto_source, moto_destination, fault_proxy)
+    source.put_multipart("large", LARGE)
+    route = Route.of(dth, source, moto_destination, fault_proxy)
+    route.kill(moment)
+    route.finish()
+
+
+@pytest.mark.parametrize("moment", OF_UPLOADS, ids=str)
+def test_the_same_holds_at_rclone_which_forgets_completed_uploads(
+    dth: Dth, source: Place, rclone_destination: Place, fault_proxy: ProxyFactory, moment: Moment
+) -> None:
+    source.put_multipart("large", LARGE)
+    route = Route.of(dth, source, rclone_destination, fault_proxy)
     route.kill(moment)
     route.finish()
 
