@@ -49,7 +49,9 @@ class RetryPolicy:
         most: longest wait before any attempt.
         within: no attempt starts later than this after the first one.
         patience: how long an endpoint may ask to slow down, or not be there at all, before such
-            attempts count. `check` has none: who waits for it wants to hear of a wrong endpoint.
+            attempts count. `check` has none with one that is not there: who waits for it wants to
+            hear of a wrong endpoint. With patience, attempts to list count by time alone: nothing
+            else tries them again, and a run would end with them.
     """
 
     attempts: int = 5
@@ -61,10 +63,11 @@ class RetryPolicy:
     def gives_up(self, verb: Verb, error: StoreError, failures: int, seconds: float) -> bool:
         """Whether `error` is the end after so many failures, the next attempt being `seconds` after
         the first."""
-        if verb is not Verb.CHECK and _is_of_endpoint(error):
-            within = max(self.patience, self.within).total_seconds()
-            return seconds > within or (failures >= self.attempts and not self.patience)
-        return failures >= self.attempts or seconds > self.within.total_seconds()
+        throttled = isinstance(error, ThrottledError)
+        away = error.code == "unreachable" and verb is not Verb.CHECK
+        within = max(self.patience, self.within) if throttled or away else self.within
+        waits = bool(self.patience) and (throttled or away or verb is Verb.LIST)
+        return seconds > within.total_seconds() or (not waits and failures >= self.attempts)
 
     def wait_seconds(self, failures: int, luck: float) -> float:
         """The wait after so many failures; `luck` in [0, 1) spreads it over the upper half."""
@@ -130,10 +133,6 @@ class RetryingStore(StoreWrapper):
             )
         except _StillFailingError:
             return batch.failed
-
-
-def _is_of_endpoint(error: StoreError) -> bool:
-    return isinstance(error, ThrottledError) or error.code == "unreachable"
 
 
 class _StillFailingError(TransientError):

@@ -95,12 +95,33 @@ async def test_patience_with_an_endpoint_ends() -> None:
     assert 170 < sum(time.slept) <= 180
 
 
-async def test_a_check_has_no_patience() -> None:
+async def test_a_check_has_no_patience_with_an_endpoint_that_is_not_there() -> None:
     policy = replace(POLICY, patience=timedelta(minutes=3))
-    store, faulty = store_with(Fault(error=ThrottledError("slow down"), times=500), policy=policy)
-    with pytest.raises(ThrottledError):
+    refused = TransientError("refused", code="unreachable")
+    store, faulty = store_with(Fault(error=refused, times=500), policy=policy)
+    with pytest.raises(TransientError):
         await store.check()
     assert len(faulty.calls) == 4
+
+
+async def test_a_check_waits_for_an_endpoint_that_asks_to_slow_down() -> None:
+    policy = replace(POLICY, patience=timedelta(minutes=3))
+    store, faulty = store_with(Fault(error=ThrottledError("slow down"), times=40), policy=policy)
+    await store.check()
+    assert len(faulty.calls) == 41
+
+
+async def test_a_listing_is_tried_again_for_as_long_as_it_may_take() -> None:
+    time = FakeTime()
+    policy = replace(POLICY, patience=timedelta(minutes=3))
+    store, faulty = store_with(
+        Fault(verb=Verb.LIST, error=TransientError("500"), times=20), time=time, policy=policy
+    )
+    assert (await store.list()).entries == []
+    assert len(faulty.calls) == 21
+    store, _ = store_with(Fault(error=TransientError("500"), times=500), time=time, policy=policy)
+    with pytest.raises(TransientError):
+        await store.list()
 
 
 async def test_no_attempt_starts_after_the_time_is_over() -> None:
