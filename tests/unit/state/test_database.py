@@ -1,3 +1,4 @@
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -77,6 +78,14 @@ async def test_work_is_not_done_again_for_ever(database: Database) -> None:
     with pytest.raises(StateError, match="deadlock detected"):
         await database.write(work)
     assert len(tries) == 5
+
+
+async def test_a_missing_driver_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(StateError, match=r"pip install .*postgresql") as caught:
+        await Database.open("postgresql://user:s3cret@host/name")
+    assert caught.value.code == "state_driver"
+    assert "s3cret" not in caught.value.message
 
 
 def test_only_what_the_server_chose_to_end_is_repeated() -> None:

@@ -77,7 +77,9 @@ async def ledger(tmp_path: Path, clock: FakeClock) -> AsyncIterator[Ledger]:
 async def test_work_is_found_by_the_index_of_what_is_due(ledger: Ledger, plans: Plans) -> None:
     await ledger.record(RUN, news(10))
     plans.lines.clear()
-    assert len(await lease(ledger, RUN, limit=5)) == 5
+    assert len(await lease(ledger, RUN, limit=10)) == 10
+    for _ in range(2):
+        assert await lease(ledger, RUN) == []
     assert plans.of_table("transfers") == {
         "SEARCH INDEX ix_transfers_due (run_id=? AND due<?)",
         "SEARCH INDEX ix_transfers_due (run_id=? AND due>? AND due<?)",
@@ -85,6 +87,7 @@ async def test_work_is_found_by_the_index_of_what_is_due(ledger: Ledger, plans: 
         "SEARCH INTEGER PRIMARY KEY (rowid=?)",
     }
     assert plans.of_table("p") == {"SEARCH INDEX ix_parts_due (run_id=? AND due<?)"}
+    assert plans.of_table("parts") == plans.of_table("p")
 
 
 async def test_dead_letters_are_found_by_their_own_index(ledger: Ledger, plans: Plans) -> None:

@@ -44,7 +44,7 @@ _weight = itemgetter(0)
 
 
 def has_work(session: Session, run: RunId, now: datetime) -> bool:
-    """Whether a lease would find work; asked as a reader, who keeps no writer waiting."""
+    """Whether a lease would find work."""
     run_id, due = find_run(session, run), to_micros(now)
     return any(
         session.fetch("id", f"FROM {table} WHERE {_OPEN} AND due <= ? LIMIT 1", run_id, due)

@@ -46,6 +46,7 @@ class SqlLedger:
         self._database = database
         self._clock = clock
         self._turns = count()
+        self._found_none = False
 
     @classmethod
     async def open(cls, url: str, clock: Clock = utc_now) -> Self:
@@ -78,9 +79,12 @@ class SqlLedger:
         duration: timedelta,
     ) -> Sequence[Lease]:
         now, first = self._clock(), next(self._turns)
-        if not await self._database.read(lambda session: leasing.has_work(session, run, now)):
+        # Whoever found none last time looks first as a reader, and keeps no writer waiting.
+        if self._found_none and not await self._database.read(
+            lambda session: leasing.has_work(session, run, now)
+        ):
             return []
-        return await self._database.write(
+        leases = await self._database.write(
             lambda session: leasing.lease(
                 session,
                 run,
@@ -92,6 +96,8 @@ class SqlLedger:
                 first=first,
             )
         )
+        self._found_none = not leases
+        return leases
 
     async def renew(self, leases: Sequence[Lease], duration: timedelta) -> Sequence[Lease]:
         until = self._clock() + duration
