@@ -212,6 +212,7 @@ class Finder:
             theirs,
             base=self._scan.source.base,
             compare=self._scan.comparison.by_entry,
+            same_at_a_glance=self._scan.comparison.same_at_a_glance,
             selection=self._scan.selection,
             confirm=self._scan.comparison.needs_checksums,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -20,6 +20,8 @@ COLD."""
 Keys = Sequence[str]
 Entries = Sequence[ObjectEntry]
 Pair = tuple[ObjectEntry, ObjectEntry]
+SameAtAGlance = Callable[[Entries, Entries], bool]
+"""True only where the compare says SAME of every pair; False tells nothing."""
 
 
 class Selection(Protocol):
@@ -108,6 +110,7 @@ def decide(
     *,
     base: str,
     compare: Compare,
+    same_at_a_glance: SameAtAGlance,
     selection: Selection,
     confirm: bool,
 ) -> Verdict:
@@ -119,9 +122,14 @@ def decide(
         confirm: pairs found SAME go to `unsure` instead.
     """
     verdict = Verdict(scanned_source=len(source[0]), scanned_destination=len(destination[0]))
+    everything = selection.trivial
+    equal_keys = everything and not confirm and source[0] == destination[0]
+    if equal_keys and same_at_a_glance(source[1], destination[1]):
+        verdict.same = len(source[0])
+        verdict.source_bytes = sum([entry.size for entry in source[1]])
+        return verdict
     others = dict(zip(*destination, strict=True))
     same = 0
-    everything = selection.trivial
     for key, entry in zip(*source, strict=True):
         other = others.pop(key, None)
         verdict.source_bytes += entry.size
