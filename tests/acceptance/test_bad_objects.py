@@ -1,5 +1,6 @@
 """Objects that cannot be read, written or held as they are: told, and nothing else suffers."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -83,6 +84,23 @@ def test_keys_that_the_destination_cannot_hold_are_refused_and_never_changed(
     for row in failures:
         assert f"{row['key']!r} in {destination}" in row["message"]
     assert destination.contents() == {"good": b"6"}
+
+
+def test_a_manifest_may_name_keys_that_the_destination_cannot_hold(
+    dth: Dth, moto_s3: MotoServer, make_place: PlaceFactory, destination: Place, tmp_path: Path
+) -> None:
+    source = make_place(moto_s3.endpoint)
+    source.fill({"a//b": b"1", "good": b"2"})
+    manifest = tmp_path / "keys.txt"
+    manifest.write_text("a//b\ngood\n")
+    dth = dth.between(source.endpoint, destination.endpoint)
+
+    ended = dth.transfer(source, destination, "--manifest", manifest, code=1)
+
+    assert (ended["done"], ended["failed"]) == (1, 1)
+    (row,) = failures_of(dth)
+    assert (row["key"], row["code"]) == ("a//b", "bad_key")
+    assert destination.contents() == {"good": b"2"}
 
 
 # A source that changes

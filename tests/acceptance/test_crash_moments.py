@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -65,9 +65,12 @@ class Route:
     source: Place
     destination: Place
     proxies: Mapping[str, FaultProxy]
+    words: Sequence[object] = ()
 
     @classmethod
-    def of(cls, dth: Dth, source: Place, destination: Place, front: ProxyFactory) -> Self:
+    def of(
+        cls, dth: Dth, source: Place, destination: Place, front: ProxyFactory, *words: object
+    ) -> Self:
         at_source, source_seen = front(source.endpoint)
         at_destination, destination_seen = front(destination.endpoint)
         return cls(
@@ -75,13 +78,14 @@ class Route:
             source=source,
             destination=destination,
             proxies={"source": at_source, "destination": at_destination},
+            words=words,
         )
 
     def kill(self, moment: Moment) -> None:
         """Starts the command and kills it at this moment."""
         proxy, hold = self.proxies[moment.side], Hold(response=moment.response)
         rule = proxy.add(hold, operation=moment.operation, skip=moment.skip)
-        with self.dth.start("transfer", self.source, self.destination) as running:
+        with self.dth.start("transfer", self.source, self.destination, *self.words) as running:
             hold.wait()
             running.kill_all()
         hold.release()
@@ -89,7 +93,8 @@ class Route:
 
     def finish(self) -> Ended:
         """Runs the command to its end, which must be that of one that was never killed."""
-        ended = self.dth.well("transfer", self.source, self.destination, "--json", timeout_s=60)
+        places = (self.source, self.destination)
+        ended = self.dth.well("transfer", *places, "--json", *self.words, timeout_s=60)
         assert_moved(ended.json, self.source, self.destination)
         return ended
 
@@ -157,6 +162,24 @@ def test_a_start_that_is_killed_at_once_leaves_the_work_of_the_one_before_it_to_
     route.kill(Moment(side="source", operation="ListObjectsV2"))
     ended = route.finish()
     assert not resumed(ended).endswith("of which 0 were under way when it stopped")
+
+
+@pytest.mark.parametrize("response", [False, True], ids=["asked", "answered"])
+def test_a_mirror_that_is_killed_while_it_deletes_deletes_no_more_than_it_would_have(
+    dth: Dth,
+    source: Place,
+    destination: Place,
+    fault_proxy: ProxyFactory,
+    *,
+    response: bool,
+) -> None:
+    source.fill(SMALL)
+    destination.fill({f"extra/{n:02d}": b"extra" for n in range(20)})
+    words = ("--mirror", "--max-delete", 20, "--max-delete-percent", 100)
+    route = Route.of(dth, source, destination, fault_proxy, *words)
+    route.kill(Moment(side="destination", operation="DeleteObjects", response=response))
+    ended = route.finish()
+    assert (ended.json["extra"], ended.json["deleted"]) == (20, 20)
 
 
 # Some of the processes

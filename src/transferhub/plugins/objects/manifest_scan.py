@@ -10,7 +10,7 @@ from transferhub.engine.compare import Comparison
 from transferhub.engine.finder import ScanRecord
 from transferhub.engine.groups import gather_bounded
 from transferhub.engine.merge import Selection, Verdict
-from transferhub.errors import DeniedError, NotFoundError
+from transferhub.errors import DeniedError, NotFoundError, UnsupportedError
 from transferhub.model.objects import ObjectEntry
 from transferhub.model.transfer import Difference, RunId, ScanCounts, Shard, Transfer
 from transferhub.plugins.objects.keymap import KeyMap
@@ -22,8 +22,8 @@ _SHARD = "0"
 class ManifestScan:
     """Looks each key up on both sides and records the difference.
 
-    A key that the source does not have, or does not show, is recorded as NEW: its copy finds it
-    vanished or denied, and the report says so.
+    A key that either side does not have, or does not show, is recorded as NEW: its copy finds it
+    vanished, denied or impossible, and the report says so.
     """
 
     def __init__(
@@ -92,10 +92,7 @@ class ManifestScan:
 
     async def _pair(self, relative: str) -> tuple[ObjectEntry, ObjectEntry | None]:
         key = self._keys.source_key(relative)
-        try:
-            source = await _entry(self._source, key)
-        except DeniedError:
-            source = None
+        source = await _entry(self._source, key)
         destination = await _entry(self._destination, self._keys.destination_key(relative))
         return source or ObjectEntry(key, 0, "", None), destination
 
@@ -108,8 +105,9 @@ class ManifestScan:
 
 
 async def _entry(store: ObjectStore, key: str) -> ObjectEntry | None:
+    """None where there is none, or none to be seen: the copy will meet the cause and say it."""
     try:
         info = await store.head(key)
-    except NotFoundError:
+    except (NotFoundError, DeniedError, UnsupportedError):
         return None
     return ObjectEntry(key, info.size, info.etag, info.modified_at, info.storage_class)
