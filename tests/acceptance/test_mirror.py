@@ -95,12 +95,8 @@ def test_an_object_that_may_not_be_deleted_is_a_failure_of_its_own(
 ) -> None:
     destination.delete("old/2")
     proxy, seen = fault_proxy(destination.endpoint)
-    proxy.add(
-        Status(status=403, code="AccessDenied", message="Access Denied"), operation="DeleteObject"
-    )
-    proxy.add(
-        Status(status=403, code="AccessDenied", message="Access Denied"), operation="DeleteObjects"
-    )
+    denied = Status(status=403, code="AccessDenied", message="Access Denied")
+    proxy.add(denied, when=lambda request: request.operation.startswith("DeleteObject"))
 
     ended = pair.between(source.endpoint, seen).transfer(source, destination, "--mirror", code=1)
 
@@ -108,6 +104,12 @@ def test_an_object_that_may_not_be_deleted_is_a_failure_of_its_own(
     assert ended["delete_failed"] == 1
     assert report_rows(ended["report"])["old/1"]["code"] == "denied"
     assert destination.keys() == [*twenty, "old/1"]
+
+    proxy.clear()
+    again = pair.between(source.endpoint, seen).well("redrive", "last", "--json").json
+
+    assert (again["status"], again["deleted"]) == ("succeeded", 1)
+    assert destination.keys() == twenty
 
 
 def test_a_mirror_into_a_folder_of_the_bucket_leaves_the_rest_alone(

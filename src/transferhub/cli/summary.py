@@ -86,7 +86,7 @@ def next_lines(run: RunId, status: RunState, *, failed: int, code: str = "") -> 
 
 
 def _headline(summary: Summary) -> str:
-    moved = f"{counted(summary.done, 'object')} copied, {format_bytes(summary.bytes)}"
+    moved = f"{counted(summary.done, 'object')} copied, {_moved(summary)}"
     if summary.deleted:
         moved += f", {format_count(summary.deleted)} deleted"
     pace = f" ({format_bytes(summary.bytes / summary.seconds)}/s)" if _has_pace(summary) else ""
@@ -94,6 +94,12 @@ def _headline(summary: Summary) -> str:
         "was interrupted" if summary.status is RunState.CANCELLED else status_words(summary.status)
     )
     return f"Run {summary.run} {words}: {moved} in {format_seconds(summary.seconds)}{pace}."
+
+
+def _moved(summary: Summary) -> str:
+    if summary.done and summary.scan.copy_bytes and not summary.bytes:
+        return "all by the server itself"
+    return format_bytes(summary.bytes)
 
 
 def _has_pace(summary: Summary) -> bool:
