@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from transferhub.errors import InputError
 from transferhub.hosts.credentials import ChosenCredentials, Origin
 from transferhub.plugins.objects.location import Location
+from transferhub.stores.base import ObjectStore
 from transferhub.stores.s3 import (
     Addressing,
     Anonymous,
@@ -19,6 +20,7 @@ from transferhub.stores.s3 import (
     CredentialSource,
     Endpoint,
     EndpointOptions,
+    RegionFindingStore,
     S3Config,
     S3Store,
     StaticCredentials,
@@ -36,15 +38,19 @@ def open_s3(
     env: Mapping[str, str],
     *,
     timeout: timedelta = READ_TIMEOUT,
-) -> S3Store:
+) -> ObjectStore:
     """The bucket of a location that has its environment's endpoint and region already.
+
+    Where it has no region, the bucket's own is found out when the assumed one is wrong.
 
     Raises:
         InputError: the endpoint, the region or an option is missing or wrong; its field is the
             location's, such as "source_region".
     """
-    try:
-        endpoint = _endpoint(location, _region(location, chosen, env))
+    region = _region(location, chosen, env)
+
+    def opened(region: str) -> S3Store:
+        endpoint = _endpoint(location, region)
         config = S3Config(
             bucket=location.bucket,
             endpoint=endpoint,
@@ -56,9 +62,13 @@ def open_s3(
             ),
         )
         return S3Store(config, _credentials(chosen, endpoint.region))
+
+    try:
+        store = opened(region)
     except InputError as error:
         sentence = error.message.removeprefix(f"{error.field}: ")
         raise InputError(f"{location.environment}_{error.field}", sentence) from None
+    return store if location.region else RegionFindingStore(store, opened)
 
 
 def _region(location: Location, chosen: ChosenCredentials, env: Mapping[str, str]) -> str:

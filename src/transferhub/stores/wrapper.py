@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -106,7 +106,7 @@ class StoreWrapper:
         return known
 
     async def check(self) -> None:
-        await self.call(StoreCall(verb=Verb.CHECK), self.inner.check)
+        await self.call(StoreCall(verb=Verb.CHECK), lambda: self.inner.check())  # noqa: PLW0108 - inner may be replaced
 
     async def list(
         self, prefix: str = "", *, start_after: str = "", token: str = "", limit: int = PAGE_KEYS
@@ -121,9 +121,14 @@ class StoreWrapper:
             StoreCall(verb=Verb.HEAD, key=key), lambda: self.inner.head(key, checksums=checksums)
         )
 
-    @asynccontextmanager
-    async def get(
+    def get(
         self, key: str, *, offset: int = 0, length: int | None = None, if_match: str = ""
+    ) -> AbstractAsyncContextManager[ObjectReader]:
+        return self._opened(key, offset=offset, length=length, if_match=if_match)
+
+    @asynccontextmanager
+    async def _opened(
+        self, key: str, *, offset: int, length: int | None, if_match: str
     ) -> AsyncIterator[ObjectReader]:
         call = StoreCall(verb=Verb.GET, key=key)
         async with AsyncExitStack() as stack:

@@ -9,6 +9,7 @@ from transferhub.errors import DeniedError, InputError
 from transferhub.hosts.s3 import proxy_of
 from transferhub.hosts.stores import describe_credentials, open_store, with_environment
 from transferhub.plugins.objects.location import Location
+from transferhub.stores.s3 import RegionFindingStore
 
 KEYS = {"DTH_SOURCE_ACCESS_KEY_ID": "k", "DTH_SOURCE_SECRET_ACCESS_KEY": "s"}
 
@@ -104,6 +105,15 @@ async def test_the_region_comes_from_where_aws_tools_take_it(
     store = open_store(location(**options), env=env)
     assert store.location.endswith(f"://{place}")
     await store.aclose()
+
+
+async def test_only_a_region_that_nobody_named_is_found_out(aws_home: Path) -> None:
+    named = open_store(location(region="eu-west-1"), env=KEYS)
+    assumed = open_store(location(), env=KEYS)
+    assert not isinstance(named, RegionFindingStore)
+    assert isinstance(assumed, RegionFindingStore)
+    for store in (named, assumed):
+        await store.aclose()
 
 
 async def test_each_way_to_credentials_is_a_principal_of_its_own(aws_home: Path) -> None:

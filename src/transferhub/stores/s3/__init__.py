@@ -7,6 +7,7 @@ from transferhub.stores.s3.credentials import (
     CredentialSource,
     StaticCredentials,
 )
+from transferhub.stores.s3.finding import RegionFindingStore
 from transferhub.stores.s3.providers import (
     PROVIDERS,
     SCHEMES,
@@ -30,6 +31,7 @@ __all__ = [
     "Endpoint",
     "EndpointOptions",
     "Provider",
+    "RegionFindingStore",
     "S3Config",
     "S3Store",
     "StaticCredentials",

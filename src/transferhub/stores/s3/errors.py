@@ -30,6 +30,17 @@ from transferhub.stores.s3.keys import is_unusual
 from transferhub.stores.s3.transport import Fault, Response, TransportError
 
 
+class WrongRegionError(DeniedError):
+    """The bucket is not where it was asked for.
+
+    Attributes:
+        region: where it is, or "" where the server did not tell.
+    """
+
+    default_code = "wrong_region"
+    region: str = ""
+
+
 class Operation(Enum):
     """What was asked of S3: a name for people, and the permission that it takes."""
 
@@ -223,13 +234,16 @@ def _fields(body: bytes) -> Mapping[str, str]:
 def classed(asked: Asked, said: Refusal) -> StoreError:
     """The error that a refusal is."""
     kind, code, advice = _class(asked, said)
-    return kind(
+    error = kind(
         f"{asked} failed ({said}): {advice}.",
         code=code,
         status=said.status,
         vendor_code=said.code,
         request_id=said.request_id,
     )
+    if isinstance(error, WrongRegionError):
+        error.region = said.region
+    return error
 
 
 Class = tuple[type[StoreError], str | None, str]
@@ -269,7 +283,7 @@ def _misdirected(asked: Asked, said: Refusal) -> Class | None:
     if said.status in {301, 302, 307, 308} and not said.code and not said.region and asked.key:
         # A server that cleans paths answers so: it would act on another key.
         return UnsupportedError, "bad_key", "the server takes this key for another one"
-    return DeniedError, "wrong_region", advice
+    return WrongRegionError, "wrong_region", advice
 
 
 def _missing(_asked: Asked, said: Refusal) -> Class | None:

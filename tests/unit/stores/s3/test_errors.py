@@ -1,3 +1,4 @@
+import pickle
 import re
 from datetime import UTC, datetime, timedelta
 
@@ -18,7 +19,14 @@ from transferhub.errors import (
     UnsupportedError,
 )
 from transferhub.stores.s3 import errors
-from transferhub.stores.s3.errors import Asked, Operation, classed, refusal_of, unreachable
+from transferhub.stores.s3.errors import (
+    Asked,
+    Operation,
+    WrongRegionError,
+    classed,
+    refusal_of,
+    unreachable,
+)
 from transferhub.stores.s3.transport import Fault, TransportError
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -73,9 +81,9 @@ def said(answer: Answer, asked: Asked = GET) -> StoreError:
         ("InvalidToken", 400, DeniedError, "bad_credentials"),
         ("ExpiredToken", 400, DeniedError, "expired_credentials"),
         ("RequestTimeTooSkewed", 403, DeniedError, "clock_skew"),
-        ("PermanentRedirect", 301, DeniedError, "wrong_region"),
-        ("AuthorizationHeaderMalformed", 400, DeniedError, "wrong_region"),
-        ("IllegalLocationConstraintException", 400, DeniedError, "wrong_region"),
+        ("PermanentRedirect", 301, WrongRegionError, "wrong_region"),
+        ("AuthorizationHeaderMalformed", 400, WrongRegionError, "wrong_region"),
+        ("IllegalLocationConstraintException", 400, WrongRegionError, "wrong_region"),
         ("KMS.DisabledException", 400, DeniedError, "denied"),
         ("NoSuchBucket", 404, NotFoundError, "no_bucket"),
         ("InvalidBucketName", 400, NotFoundError, "no_bucket"),
@@ -138,8 +146,10 @@ def test_a_denied_request_names_the_permission_that_it_takes(operation: Operatio
 @pytest.mark.parametrize("asked", [GET, LIST, PUT, HEAD])
 def test_the_right_region_is_named(answer: Answer, asked: Asked) -> None:
     found = said(answer, asked)
-    assert found.code == "wrong_region"
+    assert isinstance(found, WrongRegionError)
+    assert (found.code, found.region) == ("wrong_region", "ap-south-1")
     assert "'ap-south-1'" in str(found)
+    assert pickle.loads(pickle.dumps(found)).region == "ap-south-1"  # noqa: S301 - our own
 
 
 def test_a_region_that_is_not_told_is_still_the_advice() -> None:
