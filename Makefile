@@ -34,7 +34,7 @@ bench: ## measure against rclone and JuiceFS (takes a while)
 	@.venv/bin/python -m benchmarks $(ARGS)
 
 docs: setup ## build the documentation into site/
-	@.venv/bin/python -m mkdocs build --strict
+	@NO_MKDOCS_2_WARNING=1 .venv/bin/python -m mkdocs build --strict
 
 lock: ## write requirements/*.lock anew from pyproject.toml (ARGS=--upgrade takes the newest)
 	@scripts/lock $(ARGS)
