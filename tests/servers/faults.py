@@ -227,16 +227,23 @@ class FaultProxy:
     async def _close(self) -> None:
         listener, self._listener = self._listener, None
         if listener is not None:
+            # asyncio forgets sockets that it accepted in the very round in which the server closes.
+            for accepting in listener.sockets:
+                asyncio.get_running_loop().remove_reader(accepting)
+            await asyncio.sleep(0)
             listener.close()
-        await self._disconnect()
+        # Also those that were accepted a moment ago and are not connected yet.
+        while self._clients or len(asyncio.all_tasks()) > 1:
+            await self._disconnect()
         if listener is not None:
             # Since Python 3.12 this waits for every connection.
             await listener.wait_closed()
 
     async def _disconnect(self) -> None:
-        for client in tuple(self._clients):
+        clients = frozenset(self._clients)
+        for client in clients:
             client.reset()
-        while self._clients or len(asyncio.all_tasks()) > 1:  # noqa: ASYNC110 - a few rounds
+        while not clients.isdisjoint(self._clients):  # noqa: ASYNC110 - a few rounds
             await asyncio.sleep(0.001)
         # The transports close their sockets in the loop's next round.
         await asyncio.sleep(0)
