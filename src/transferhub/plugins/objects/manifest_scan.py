@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
@@ -22,8 +23,8 @@ _SHARD = "0"
 class ManifestScan:
     """Looks each key up on both sides and records the difference.
 
-    A key that either side does not have, or does not show, is recorded as NEW: its copy finds it
-    vanished, denied or impossible, and the report says so.
+    A key that a side does not have, or does not show, is never SAME: its copy finds it vanished,
+    denied or impossible, and the report says so.
     """
 
     def __init__(
@@ -77,10 +78,15 @@ class ManifestScan:
 
     async def _look(self, keys: list[str]) -> Verdict:
         verdict = Verdict(scanned_source=len(keys))
-        for _, (source, destination) in await gather_bounded(self._pair, keys, self._concurrency):
-            verdict.source_bytes += source.size
+        for relative, (source, destination) in await gather_bounded(
+            self._pair, keys, self._concurrency
+        ):
             verdict.scanned_destination += destination is not None
-            if not self._selection.selects(self._keys.relative_of_source(source.key), source):
+            if source is None:
+                self._cannot_see(verdict, relative, destination)
+                continue
+            verdict.source_bytes += source.size
+            if not self._selection.selects(relative, source):
                 verdict.filtered += 1
             elif destination is None:
                 verdict.differs(source, Difference.NEW)
@@ -90,11 +96,19 @@ class ManifestScan:
                 verdict.same += 1
         return verdict
 
-    async def _pair(self, relative: str) -> tuple[ObjectEntry, ObjectEntry | None]:
-        key = self._keys.source_key(relative)
-        source = await _entry(self._source, key)
-        destination = await _entry(self._destination, self._keys.destination_key(relative))
-        return source or ObjectEntry(key, 0, "", None), destination
+    def _cannot_see(self, verdict: Verdict, relative: str, destination: ObjectEntry | None) -> None:
+        """Queues a key of which the source says nothing: the copy meets the cause and says it."""
+        if not self._selection.selects_key(relative):
+            verdict.filtered += 1
+            return
+        unknown = ObjectEntry(self._keys.source_key(relative), 0, "", None)
+        verdict.differs(unknown, Difference.CHANGED if destination else Difference.NEW)
+
+    async def _pair(self, relative: str) -> tuple[ObjectEntry | None, ObjectEntry | None]:
+        return await asyncio.gather(
+            _entry(self._source, self._keys.source_key(relative)),
+            _entry(self._destination, self._keys.destination_key(relative)),
+        )
 
     async def _differs(self, source: ObjectEntry, destination: ObjectEntry) -> bool:
         if self._comparison.by_entry(source, destination) is Difference.CHANGED:
@@ -105,7 +119,7 @@ class ManifestScan:
 
 
 async def _entry(store: ObjectStore, key: str) -> ObjectEntry | None:
-    """None where there is none, or none to be seen: the copy will meet the cause and say it."""
+    """None where there is none, or none to be seen."""
     try:
         info = await store.head(key)
     except (NotFoundError, DeniedError, UnsupportedError):
