@@ -27,17 +27,19 @@ def test_a_bucket_lands_in_a_folder_and_goes_back(
         "a/ü.bin": content_of("ü", 6 * MIB),
         "top": b"",
         "a.b/c": b"2",
-        "large": content_of("large", 70 * MIB),
+        "large": content_of("large", 11 * MIB),
     }
+    parts = ("--part-size", "5MiB")
     source.fill(objects)
     folder = tmp_path / "landing"
 
-    there = dth.between(source.endpoint, None).transfer(source, f"file://{folder}")
-    back = dth.between(None, destination.endpoint).transfer(f"file://{folder}", destination)
+    there = dth.between(source.endpoint, None).transfer(source, f"file://{folder}", *parts)
+    back = dth.between(None, destination.endpoint).transfer(f"file://{folder}", destination, *parts)
 
     assert (there["done"], back["done"]) == (5, 5)
     assert read_tree(folder) == objects
     assert destination.contents() == objects
+    assert destination.listing()["large"].etag.endswith("-3")
     assert dth.between(source.endpoint, None).transfer(source, f"file://{folder}")["same"] == 5
 
 

@@ -121,12 +121,15 @@ class LocalHost:
             state: _State, processes: WorkerProcesses, stop: asyncio.Event
         ) -> tuple[int, Summary | None]:
             found, task = await state.runs.find(run)
+            spec = ObjectsSpec.from_json(task.spec)
+            scan = found.state in RESUMABLE_STATES
+            if scan:
+                refuse_bad_lists(spec)
             count = await state.ledger.redrive(found.ident, code=code, key=key)
             if not count:
                 return 0, None
-            spec = ObjectsSpec.from_json(task.spec)
             return count, await self._execute(
-                state, found, spec, tuning, processes, stop, scan=found.state in RESUMABLE_STATES
+                state, found, spec, tuning, processes, stop, scan=scan
             )
 
         return self._with_workers(tuning, steps)
