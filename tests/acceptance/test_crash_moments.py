@@ -118,7 +118,7 @@ def test_the_same_command_ends_what_a_kill_broke_off(
 
 # Not CreateMultipartUpload: an upload that nobody got the id of is known by its time, and moto says
 # of every upload that it began in 2010.
-@pytest.mark.parametrize("moment", OF_UPLOADS[3:], ids=str)
+@pytest.mark.parametrize("moment", OF_UPLOADS[4:], ids=str)
 def test_the_same_holds_at_moto(
     dth: Dth, source: Place, moto_destination: Place, fault_proxy: ProxyFactory, moment: Moment
 ) -> None:
@@ -128,7 +128,7 @@ def test_the_same_holds_at_moto(
     route.finish()
 
 
-@pytest.mark.parametrize("moment", OF_UPLOADS, ids=str)
+@pytest.mark.parametrize("moment", [OF_UPLOADS[0], *OF_UPLOADS[4:]], ids=str)
 def test_the_same_holds_at_rclone_which_forgets_completed_uploads(
     dth: Dth, source: Place, rclone_destination: Place, fault_proxy: ProxyFactory, moment: Moment
 ) -> None:

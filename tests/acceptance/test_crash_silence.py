@@ -39,7 +39,7 @@ def test_a_worker_that_sleeps_through_its_lease_changes_nothing_when_it_wakes(
     assert_moved(ended.json, source, destination)
 
 
-@pytest.mark.parametrize("verb", ["transfer", "resume", "redrive"])
+@pytest.mark.parametrize("verb", ["transfer", "resume"])
 def test_a_second_start_leaves_the_first_alone(
     dth: Dth, source: Place, destination: Place, fault_proxy: ProxyFactory, verb: str
 ) -> None:
@@ -54,11 +54,8 @@ def test_a_second_start_leaves_the_first_alone(
         second = dth(*(words if verb == "transfer" else (verb, "last")))
         hold.release()
         ended = running.wait()
-    if verb == "redrive":
-        assert second.code == 0, str(second)  # there is nothing to redrive
-    else:
-        assert second.code == FAILED, str(second)
-        assert f"is being worked on by process {running.process.pid}; wait for it" in second.err
+    assert second.code == FAILED, str(second)
+    assert f"is being worked on by process {running.process.pid}; wait for it" in second.err
     assert ended.code == 0, str(ended)
     assert_moved(ended.json, source, destination)
     assert len(dth.well("runs", "--json").json) == 1

@@ -42,7 +42,7 @@ def failures_of(dth: Dth) -> list[dict[str, Any]]:
         ("GetObject", "small/007", INTERNAL, "transient", "500 InternalError"),
         ("GetObject", "small/007", ResetBody(50), "transient", "the connection ended early"),
         ("GetObject", "small/007", CorruptByte(9), "corrupt", "have the MD5"),
-        ("GetObject", "small/007", ShortenBody(9), "corrupt", "have the MD5"),
+        ("GetObject", "small/007", ShortenBody(9), "short_read", "and the same etag"),
         ("PutObject", "small/007", WrongETag(), "wrong_etag", "came out with the etag"),
         ("UploadPart", "large", INTERNAL, "transient", "500 InternalError"),
     ],
