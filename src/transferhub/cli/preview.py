@@ -11,6 +11,8 @@ from transferhub.model.units import format_bytes, format_count, format_seconds
 if TYPE_CHECKING:  # pydantic takes longer to load than `dth --help` may
     from transferhub.plugins.objects.estimate import Preview, RequestCount
 
+_LEAST_SHOWN = 0.0001
+
 
 def preview_lines(preview: Preview) -> list[str]:
     return [
@@ -123,7 +125,11 @@ def _cost(preview: Preview) -> str:
 
 
 def _price(cost: float | None, preview: Preview) -> str:
-    return "not known" if cost is None else f"{cost:,.4f} {preview.currency}"
+    if cost is None:
+        return "not known"
+    if 0 < cost < _LEAST_SHOWN:
+        return f"under {_LEAST_SHOWN} {preview.currency}"
+    return f"{cost:,.4f} {preview.currency}"
 
 
 def _request_document(request: RequestCount) -> dict[str, Any]:
