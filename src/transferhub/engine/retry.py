@@ -31,6 +31,9 @@ given time."""
 
 _FIRST_DELAY = timedelta(seconds=1)
 _LONGEST_DELAY = timedelta(minutes=1)
+_DOUBLINGS = 6
+"""After so many the delay is the longest one."""
+
 _PATIENT_DELAY = timedelta(seconds=2)
 
 _MOST_PATIENCE = 50
@@ -39,8 +42,8 @@ nobody answers, the run's patience ends it."""
 
 
 class RetryPolicy:
-    """Turns errors into failures with the time of the next attempt: full jitter, doubling
-    delays."""
+    """Turns errors into failures with the time of the next attempt: delays double, and are spread
+    over their upper half."""
 
     def __init__(self, *, attempts: int, random: Random) -> None:
         self._attempts = attempts
@@ -52,8 +55,9 @@ class RetryPolicy:
             delay = _PATIENT_DELAY * self._random.uniform(0.5, 1.5)
             return Failure(lease, error.code, error.message, now + delay, counted=False)
         if not error.retryable or lease.attempt >= self._attempts:
+            self.forget(lease.transfer.key)
             return Failure(lease, error.code, error.message, None)
-        longest = min(_FIRST_DELAY * 2 ** (lease.attempt - 1), _LONGEST_DELAY)
+        longest = min(_FIRST_DELAY * 2 ** min(lease.attempt - 1, _DOUBLINGS), _LONGEST_DELAY)
         delay = longest * self._random.uniform(0.5, 1.0)
         return Failure(lease, error.code, error.message, now + delay)
 

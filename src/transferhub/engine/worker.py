@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from itertools import groupby
 from random import Random
+from typing import assert_never
 
 from transferhub.engine.groups import first_error
 from transferhub.engine.limits import ByteBudget
@@ -19,6 +20,7 @@ from transferhub.errors import (
     LeaseLostError,
     NotFoundError,
     RunError,
+    StateError,
     ThrottledError,
     TransferHubError,
 )
@@ -68,6 +70,13 @@ class _Results:
             lost += await ledger.fail(self.failures)
         return lost
 
+    def before(self, later: _Results) -> _Results:
+        """These and later ones together."""
+        self.outcomes += later.outcomes
+        self.parts += later.parts
+        self.failures += later.failures
+        return self
+
     def leases(self) -> list[Lease]:
         ended = [outcome.lease for outcome in self.outcomes]
         return [*ended, *(part.lease for part in self.parts), *(f.lease for f in self.failures)]
@@ -104,6 +113,7 @@ class Worker:
         self._results = _Results()
         self._news = asyncio.Event()
         self._room = asyncio.Event()
+        self._grown = asyncio.Event()
         self._trouble_since: float | None = None
 
     async def work(self, stop: asyncio.Event) -> None:
@@ -132,6 +142,7 @@ class Worker:
     async def _feed(self, stop: asyncio.Event) -> None:
         pause = _SHORT_PAUSE
         while not stop.is_set():
+            self._grown.clear()
             leases = await self._lease()
             for lease in leases:
                 self._held[lease.kind, lease.ident] = lease
@@ -140,7 +151,7 @@ class Worker:
             pause = _SHORT_PAUSE if leases else min(pause * 1.5, _LONG_PAUSE)
             self._room.clear()
             if not leases:
-                await _wait(stop, pause)
+                await _first(stop, self._grown, seconds=pause)
             elif self._jobs.qsize() > self._slots // 2:
                 await _first(stop, self._room)
 
@@ -156,7 +167,7 @@ class Worker:
     async def _drain(self) -> None:
         while not self._jobs.empty():
             self._jobs.get_nowait()
-        await _wait(self._idle, self._tuning.drain.total_seconds())
+        await _first(self._idle, seconds=self._tuning.drain.total_seconds())
 
     async def _give_back(self) -> None:
         """Records what ended and releases the rest, also when the worker was cancelled."""
@@ -168,8 +179,9 @@ class Worker:
     async def _heartbeat(self) -> None:
         while True:
             await asyncio.sleep(self._tuning.lease.total_seconds() / 3)
-            lost = await self._ledger.renew(list(self._held.values()), self._tuning.lease)
-            self._forget(lost)
+            if self._held:
+                held = list(self._held.values())
+                self._forget(await self._ledger.renew(held, self._tuning.lease))
 
     # Telling how it ended
 
@@ -185,14 +197,27 @@ class Worker:
         results, self._results = self._results, _Results()
         if not len(results):
             return
-        lost = await results.tell(self._ledger)
+        try:
+            lost = await results.tell(self._ledger)
+        except BaseException:
+            # They are told again before anything is released: twice changes nothing, and work that
+            # has ended would be done again else.
+            self._results = results.before(self._results)
+            raise
         if lost:
             log.info("leases lost", extra={"action": "leases_lost", "count": len(lost)})
         self._forget(results.leases())
+        if results.parts or results.failures:
+            self._grown.set()
+
+    def _holds(self, lease: Lease) -> bool:
+        held = self._held.get((lease.kind, lease.ident))
+        return held is not None and held.token == lease.token
 
     def _forget(self, leases: Sequence[Lease]) -> None:
         for lease in leases:
-            self._held.pop((lease.kind, lease.ident), None)
+            if self._holds(lease):  # it may be held anew, with another token
+                del self._held[lease.kind, lease.ident]
 
     # Doing it
 
@@ -204,32 +229,65 @@ class Worker:
             self._busy += 1
             self._idle.clear()
             try:
-                await self._do(job)
+                await self._do([lease for lease in job if self._may_start(lease)])
             finally:
                 self._busy -= 1
                 if not self._busy:
                     self._idle.set()
                 self._news.set()
 
+    def _may_start(self, lease: Lease) -> bool:
+        """False where the lease was lost in the queue, and where all attempts are spent."""
+        if not self._holds(lease):
+            return False
+        if lease.attempt > self._tuning.attempts:
+            # The last one did not fail, or this were a dead letter.
+            spent = TransferHubError(
+                f"all {self._tuning.attempts} attempts are spent: the source changed in each, the"
+                " upload was lost, or the worker died; the history says which",
+                code="gave_up",
+            )
+            self._fail(lease, spent)
+            return False
+        return True
+
     async def _do(self, job: list[Lease]) -> None:
-        lease = job[0]
-        try:
-            if lease.transfer.action is Action.DELETE:
-                await self._delete(job)
-            elif lease.kind is WorkKind.PART:
-                await self._copy_part(lease)
-            elif lease.kind is WorkKind.FINISH:
-                await self._finish(lease)
-            else:
-                await self._copy(lease)
-            self._trouble_since = None
-        except LeaseLostError:
-            self._forget([lease])
-        except TransferHubError as error:
+        for lease, error in await self._attempt(job) if job else ():
             await self._failed(lease, error)
+
+    async def _attempt(self, job: list[Lease]) -> Sequence[tuple[Lease, TransferHubError]]:
+        """Returns what failed of the job."""
+        try:
+            failed = await self._carry_out(job)
+        except LeaseLostError:
+            self._forget(job)
+            return ()
+        except StateError:
+            raise
+        except TransferHubError as error:
+            return [(lease, error) for lease in job]
         except Exception as error:
             log.exception("internal error", extra={"action": "internal_error"})
-            self._fail(lease, TransferHubError(f"internal error: {type(error).__name__}: {error}"))
+            internal = TransferHubError(f"internal error: {type(error).__name__}: {error}")
+            return [(lease, internal) for lease in job]
+        if len(failed) < len(job):
+            self._trouble_since = None
+        return failed
+
+    async def _carry_out(self, job: list[Lease]) -> Sequence[tuple[Lease, TransferHubError]]:
+        lease = job[0]
+        if lease.transfer.action is Action.DELETE:
+            return await self._delete(job)
+        match lease.kind:
+            case WorkKind.TRANSFER:
+                await self._copy(lease)
+            case WorkKind.PART:
+                await self._copy_part(lease)
+            case WorkKind.FINISH:
+                await self._finish(lease)
+            case _:
+                assert_never(lease.kind)
+        return ()
 
     async def _copy(self, lease: Lease) -> None:
         transfer = lease.transfer
@@ -258,6 +316,7 @@ class Worker:
             await self._replication.abort(upload)
             raise
         self._forget([lease])
+        self._grown.set()
 
     async def _copy_part(self, lease: Lease) -> None:
         part, upload = lease.part, lease.upload
@@ -271,14 +330,12 @@ class Worker:
         assert lease.upload is not None
         self._done(lease, await self._replication.finish(lease.transfer, lease.upload, lease.parts))
 
-    async def _delete(self, job: list[Lease]) -> None:
+    async def _delete(self, job: list[Lease]) -> Sequence[tuple[Lease, TransferHubError]]:
         failed = await self._replication.delete([lease.transfer for lease in job])
         for lease in job:
-            error = failed.get(lease.transfer.key)
-            if error is None:
+            if lease.transfer.key not in failed:
                 self._done(lease, Copied())
-            else:
-                self._fail(lease, error)
+        return [(lease, failed[key]) for lease in job if (key := lease.transfer.key) in failed]
 
     def _done(self, lease: Lease, copied: Copied) -> None:
         self._policy.forget(lease.transfer.key)
@@ -344,19 +401,11 @@ def _jobs(leases: Sequence[Lease]) -> list[list[Lease]]:
     return jobs
 
 
-async def _wait(event: asyncio.Event, seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        pass
-
-
-async def _first(*events: asyncio.Event) -> None:
-    """Returns when one of the events is set."""
+async def _first(*events: asyncio.Event, seconds: float | None = None) -> None:
+    """Returns when one of the events is set, or after `seconds`."""
     waits = [asyncio.create_task(event.wait()) for event in events]
     try:
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
     finally:
         for wait in waits:
             wait.cancel()
