@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Protocol
 
@@ -24,7 +24,7 @@ from transferhub.engine.listing import (
 from transferhub.engine.merge import Pair, Selection, Verdict, decide
 from transferhub.engine.ranges import Alphabet
 from transferhub.engine.shards import Edge, RangeShard
-from transferhub.errors import StoreError
+from transferhub.errors import RunError, StoreError
 from transferhub.model.objects import ObjectEntry
 from transferhub.model.transfer import Difference, RunId, ScanCounts, Shard, Transfer
 
@@ -146,6 +146,7 @@ class Finder:
         side = "source" if disorder.store is self._scan.source.store else "destination"
         self._unordered |= {side}
         self._talk(f"the {side} does not list in byte order ({disorder}); sorting it on disk")
+        self._save_error = None  # a save that the disorder cut short: nothing of it counts
         await self._ledger.reset(self._run)
         return await self._begin()
 
@@ -266,60 +267,78 @@ class Finder:
             async for page in self._scan.inventory():
                 yield [entry for entry in page if entry.key.startswith(start)]
             return
-        token = ""
-        while True:
-            listed = await side.page(prefix, "", token)
-            yield listed.entries
-            if not listed.next_token:
-                return
-            token = listed.next_token
+        async for page in side.pages(prefix):
+            yield page
 
     # Splitting
 
     async def _split_for_idle(self, shards: list[RangeShard]) -> None:
         queue = self._queue
         while not self._unordered and queue.idle > queue.waiting.qsize() + queue.promised:
-            victim = max(queue.active.values(), key=lambda shard: shard.pages_left)
-            idle = queue.idle - queue.waiting.qsize() - queue.promised
-            middle = victim.split_at(self._alphabet, idle)
-            if middle is None:
+            queue.promised += 1
+            try:
+                right = await self._split_widest(shards)
+            finally:
+                queue.promised -= 1
+            if right is None:
                 return
+            queue.waiting.put_nowait(right)
+
+    async def _split_widest(self, shards: list[RangeShard]) -> RangeShard | None:
+        """Splits the range with most left; None where none is worth it.
+
+        Both halves are recorded together, before anything else is: a record of the left one alone
+        would lose the right one in a crash. And before the right one is walked, or both would cover
+        it.
+        """
+        queue = self._queue
+        async with self._saving:
+            if not queue.active:
+                return None
+            victim = max(queue.active.values(), key=lambda shard: shard.pages_left)
+            idle = 1 + queue.idle - queue.waiting.qsize() - queue.promised
+            middle = victim.split_at(self._alphabet, max(1, idle))
+            if middle is None:
+                return None
             right = victim.split(middle, self._name())
             victim.estimate(self._alphabet)
             shards.append(right)
             queue.active[right.ident] = right
-            queue.promised += 1
-            await self._save([victim, right])  # before `right` is walked, or both would cover it
-            queue.promised -= 1
-            queue.waiting.put_nowait(right)
+            await self._record([victim, right])
+        return right
 
     async def _save(self, shards: list[RangeShard]) -> None:
-        """Records what is pending together with the cursors that produced it.
+        async with self._saving:
+            await self._record(shards)
+
+    async def _record(self, shards: list[RangeShard]) -> None:
+        """Records what is pending together with the cursors that produced it. `_saving` is held.
 
         After one that failed none may follow: it would save cursors beyond transfers that were
         lost.
         """
-        async with self._saving:
-            if self._save_error is not None:
-                raise self._save_error
-            records = [shard.to_record() for shard in shards]
-            transfers: list[Transfer] = []
-            for shard in shards:
-                transfers += shard.pending
-                shard.pending = []
-                shard.saved_at = time.monotonic()
-            try:
-                await self._ledger.record(self._run, transfers, records)
-            except BaseException as error:
-                self._save_error = error
-                raise
+        if self._save_error is not None:
+            raise self._save_error
+        records = [shard.to_record() for shard in shards]
+        transfers: list[Transfer] = []
+        for shard in shards:
+            transfers += shard.pending
+            shard.pending = []
+            shard.saved_at = time.monotonic()
+        try:
+            await self._ledger.record(self._run, transfers, records)
+        except BaseException as error:
+            self._save_error = error
+            raise
 
     # Proving that ranges touch
 
     async def _stitch(self, shards: list[RangeShard]) -> None:
         """Holds each range's end against the start of the next: a store that answers in its own
         order could otherwise lose keys between two ranges that are both in order."""
-        for left, right in pairwise(sorted(shards, key=lambda shard: (shard.scope, shard.after))):
+        ranges = sorted(shards, key=lambda shard: (shard.scope, shard.after))
+        _refuse_gaps(ranges)
+        for left, right in pairwise(ranges):
             if left.scope != right.scope:
                 continue
             await self._stitch_side(self._scan.source, left, left.source, right.source)
@@ -338,6 +357,19 @@ class Finder:
             if seen == found:
                 return
         raise OrderError(side.store, seen, found)
+
+
+def _refuse_gaps(ranges: Sequence[RangeShard]) -> None:
+    """Raises RunError where ranges, in order, do not cover every key of their scopes once."""
+    for _, group in groupby(ranges, key=lambda shard: shard.scope):
+        scope = list(group)
+        ends = ["", *(shard.until for shard in scope)]
+        starts = [*(shard.after for shard in scope), None]
+        if ends != starts:
+            raise RunError(
+                "the key ranges that were compared do not cover all keys, so nothing can be said of"
+                " the rest; start the transfer again from the beginning"
+            )
 
 
 def _note_edge(edge: Edge, listing: Listing, taken: Sequence[str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from operator import lt
@@ -41,6 +41,31 @@ class Side:
         return await self.store.list(
             self.base + prefix, start_after=self.base + after if after else "", token=token
         )
+
+    def refuse_strangers(self, prefix: str, entries: Sequence[ObjectEntry]) -> None:
+        """Raises UnsupportedError where a listing holds keys that were not asked for."""
+        start = self.base + prefix
+        if not start:
+            return
+        stranger = next((entry.key for entry in entries if not entry.key.startswith(start)), None)
+        if stranger is not None:
+            raise UnsupportedError(
+                f"{self.store.location} lists {stranger!r} although only keys that start with"
+                f" {start!r} were asked for, so it cannot be compared; name the keys with"
+                " --manifest instead"
+            )
+
+    async def pages(self, prefix: str) -> AsyncIterator[list[ObjectEntry]]:
+        """All entries in the store's own order."""
+        token = ""
+        while True:
+            page = await self.page(prefix, "", token)
+            self.refuse_strangers(prefix, page.entries)
+            yield page.entries
+            if not page.next_token:
+                return
+            _must_advance(self.store, token, page.next_token)
+            token = page.next_token
 
 
 class Listing(Protocol):
@@ -156,6 +181,8 @@ class StoreListing(Window):
     def _accept(self, page: ListPage) -> None:
         start = len(self._side.base)
         entries = page.entries
+        # Of keys in order, all start with what the first and the last start with.
+        self._side.refuse_strangers(self._prefix, (*entries[:1], *entries[-1:]))
         keys = [entry.key[start:] for entry in entries] if start else [e.key for e in entries]
         if keys and keys[0] == self._last:  # some servers repeat the key that a page starts after
             keys, entries = keys[1:], entries[1:]
@@ -184,6 +211,7 @@ class StoreListing(Window):
         return await self._side.page(self._prefix, self.after, self._token)
 
     async def aclose(self) -> None:
+        self.ended = True  # or a page that has come and is still to be accepted would fetch another
         if self._fetch is not None:
             self._fetch.cancel()
             await asyncio.gather(self._fetch, return_exceptions=True)

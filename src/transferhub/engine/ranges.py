@@ -65,6 +65,8 @@ def width(after: str, until: str | None, low: str, high: str, alphabet: Alphabet
 def midpoint(after: str, until: str | None, prefix: str, alphabet: Alphabet) -> str | None:
     """A string strictly between `after` and `until` (None: no upper end) of keys that start with
     `prefix`, near the middle by the alphabet; None where there is no room."""
+    if not alphabet.letters:
+        return None
     low = max(after, prefix)
     common = _common(low, until) if until is not None else prefix
     if not low.startswith(common):
