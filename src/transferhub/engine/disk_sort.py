@@ -6,9 +6,10 @@ import asyncio
 import heapq
 import marshal
 import tempfile
-from collections.abc import AsyncIterable, Iterator
+from collections.abc import AsyncIterable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import islice
+from itertools import count, islice
+from operator import itemgetter
 from pathlib import Path
 from typing import BinaryIO, Self
 
@@ -20,6 +21,11 @@ _RUN_ENTRIES = 50_000
 """Entries sorted in memory at once (about 20 MB)."""
 
 _BLOCK = 500
+
+_FAN_IN = 32
+"""Runs of one size that are merged into one of the next: a sort of a billion entries has less than
+a hundred files open at once."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Row = tuple[str, int, str, int | None, str]
@@ -35,9 +41,12 @@ class DiskSort:
 
     def __init__(self, spool: Path) -> None:
         with writing("the sorted listings in", spool):
-            self._folder = tempfile.TemporaryDirectory(dir=spool, prefix="sort-")
+            self._folder = tempfile.TemporaryDirectory(
+                dir=spool, prefix="sort-", ignore_cleanup_errors=True
+            )
         self._rows: list[Row] = []
-        self._runs: list[Path] = []
+        self._levels: list[list[Path]] = []
+        self._names = count()
 
     def __enter__(self) -> Self:
         return self
@@ -59,25 +68,34 @@ class DiskSort:
 
     def entries(self) -> Iterator[ObjectEntry]:
         """All entries in key order, each key once."""
-        runs = [_read(path) for path in self._runs]
-        previous: Row | None = None
-        for row in heapq.merge(*runs, key=lambda row: row[0]):
-            if previous is not None and previous[0] != row[0]:
-                yield _entry(previous)
-            previous = row
-        if previous is not None:
-            yield _entry(previous)
+        oldest_first = [run for level in reversed(self._levels) for run in level]
+        return map(_entry, _merged(oldest_first))
 
     def _spill(self) -> None:
         if not self._rows:
             return
-        self._rows.sort(key=lambda row: row[0])
-        path = Path(self._folder.name) / f"{len(self._runs)}"
+        rows, self._rows = self._rows, []
+        rows.sort(key=itemgetter(0))
+        self._add(0, self._write(rows))
+
+    def _add(self, level: int, run: Path) -> None:
+        if level == len(self._levels):
+            self._levels.append([])
+        runs = self._levels[level]
+        runs.append(run)
+        if len(runs) == _FAN_IN:
+            self._levels[level] = []
+            self._add(level + 1, self._write(_merged(runs)))
+            for merged in runs:
+                merged.unlink()
+
+    def _write(self, rows: Iterable[Row]) -> Path:
+        path = Path(self._folder.name) / str(next(self._names))
+        left = iter(rows)
         with writing("the sorted listings in", path.parent), path.open("wb") as file:
-            for start in range(0, len(self._rows), _BLOCK):
-                marshal.dump(self._rows[start : start + _BLOCK], file)
-        self._runs.append(path)
-        self._rows = []
+            while block := list(islice(left, _BLOCK)):
+                marshal.dump(block, file)
+        return path
 
 
 class SortedListing(Window):
@@ -100,6 +118,17 @@ class SortedListing(Window):
 
     async def aclose(self) -> None:
         """Nothing to free: the sort owns the disk."""
+
+
+def _merged(runs: Sequence[Path]) -> Iterator[Row]:
+    """The rows of sorted runs in order; of one key, that of the last run that has it."""
+    previous: Row | None = None
+    for row in heapq.merge(*map(_read, runs), key=itemgetter(0)):
+        if previous is not None and previous[0] != row[0]:
+            yield previous
+        previous = row
+    if previous is not None:
+        yield previous
 
 
 def _read(path: Path) -> Iterator[Row]:

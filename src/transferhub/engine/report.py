@@ -12,8 +12,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from transferhub.engine.folders import replacing
 from transferhub.engine.progress import Summary
-from transferhub.errors import StateError
 from transferhub.model.transfer import Action, Totals, TransferRecord, TransferState
 
 COLUMNS = (
@@ -35,6 +35,7 @@ COLUMNS = (
 )
 
 _ROWS_AT_ONCE = 2_000
+_KEPT = "The run's numbers are kept: dth report writes it again."
 
 
 async def write_report(path: Path, records: AsyncIterator[TransferRecord]) -> int:
@@ -43,33 +44,31 @@ async def write_report(path: Path, records: AsyncIterator[TransferRecord]) -> in
     Raises:
         StateError: the file cannot be written.
     """
-    partial = path.with_name(path.name + ".part")
     rows = 0
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with gzip.open(partial, "wb", compresslevel=3) as file:
-            file.write(_lines([COLUMNS]))
-            batch: list[Sequence[Any]] = []
-            async for record in records:
-                batch.append(_row(record))
-                rows += 1
-                if len(batch) >= _ROWS_AT_ONCE:
-                    file.write(_lines(batch))
-                    batch = []
-            file.write(_lines(batch))
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise _cannot_write(path, error) from error
+    with (
+        replacing("the report", path, comfort=_KEPT) as partial,
+        gzip.open(partial, "wb", compresslevel=3) as file,
+    ):
+        file.write(_lines([COLUMNS]))
+        batch: list[Sequence[Any]] = []
+        async for record in records:
+            batch.append(_row(record))
+            rows += 1
+            if len(batch) >= _ROWS_AT_ONCE:
+                file.write(_lines(batch))
+                batch = []
+        file.write(_lines(batch))
     return rows
 
 
 def write_summary(path: Path, summary: Summary) -> None:
-    """Writes the summary as JSON beside the report."""
-    try:
-        path.write_text(json.dumps(document(summary), indent=2) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise _cannot_write(path, error) from error
+    """Writes the summary as JSON beside the report, whole or not at all.
+
+    Raises:
+        StateError: the file cannot be written.
+    """
+    with replacing("the summary", path, comfort=_KEPT) as partial:
+        partial.write_text(json.dumps(document(summary), indent=2) + "\n", encoding="utf-8")
 
 
 def document(summary: Summary) -> dict[str, Any]:
@@ -145,12 +144,4 @@ def _row(record: TransferRecord) -> Sequence[Any]:
         record.code,
         record.message,
         record.note,
-    )
-
-
-def _cannot_write(path: Path, error: OSError) -> StateError:
-    return StateError(
-        f"cannot write the report {path}: {error.strerror}; free some space there or choose another"
-        " place with --state; the run's numbers are kept, dth report writes it again",
-        code="state_full",
     )
