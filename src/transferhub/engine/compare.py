@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
@@ -156,5 +157,5 @@ def part_count(etag: str) -> int:
 def _checksums(store: ObjectStore, info: ObjectInfo) -> Mapping[str, str]:
     found = dict(info.checksums)
     if store.capabilities.md5_etags and is_md5(info.etag) and not info.encrypted_by_key:
-        found.setdefault("md5", info.etag)
+        found.setdefault("md5", base64.b64encode(bytes.fromhex(info.etag)).decode())
     return found

@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -30,6 +29,7 @@ from transferhub.state.base import Ledger
 
 _LOOK_SECONDS = 0.25
 _QUICK_LOOK_SECONDS = 0.02
+_PAUSE_SHARE = 0.02
 _RATE_SECONDS = 5.0
 
 
@@ -202,8 +202,11 @@ class Execution:
 
     async def _settled(self) -> None:
         """Returns when no transfer is open."""
-        while (await self._job.ledger.totals(self._job.run)).open:  # noqa: ASYNC110 - a ledger calls nobody
-            await asyncio.sleep(_QUICK_LOOK_SECONDS)
+        started = time.monotonic()
+        while (await self._job.ledger.totals(self._job.run)).open:
+            # A look costs a query, and a pause may be as long as nobody notices.
+            bearable = (time.monotonic() - started) * _PAUSE_SHARE
+            await asyncio.sleep(min(max(bearable, _QUICK_LOOK_SECONDS), _LOOK_SECONDS))
 
     async def _report(self, totals: Totals, started: float) -> Summary:
         job = self._job
@@ -304,5 +307,4 @@ async def _unless(stop: asyncio.Event, step: Awaitable[None]) -> None:
     finally:
         for each in (task, stopped):
             each.cancel()
-        with suppress(asyncio.CancelledError):
-            await asyncio.gather(task, stopped, return_exceptions=True)
+        await asyncio.gather(task, stopped, return_exceptions=True)

@@ -56,8 +56,10 @@ def followed_size(size: int, etag: str) -> int | None:
 
 def is_whole(size: int, etag: str, largest: int, chosen: int | None = None) -> bool:
     """True where the object is better copied in one piece."""
-    if size > largest or (chosen is not None and size > chosen):
+    if size > largest:
         return False
+    if chosen is not None:
+        return size <= chosen
     if size > WHOLE_BYTES:
         return False
     return size < MIN_PART_BYTES or followed_size(size, etag) is None

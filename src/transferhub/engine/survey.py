@@ -14,10 +14,14 @@ class Survey:
 
     Args:
         see: called with each difference that the scan finds.
+        forget: called where the scan begins anew: what was seen is found again.
     """
 
-    def __init__(self, see: Callable[[Transfer], None]) -> None:
+    def __init__(
+        self, see: Callable[[Transfer], None], forget: Callable[[], None] = lambda: None
+    ) -> None:
         self._see = see
+        self._forget = forget
         self._shards: dict[str, Shard] = {}
 
     @property
@@ -34,8 +38,8 @@ class Survey:
         return len(transfers)
 
     async def shards(self, run: RunId) -> Sequence[Shard]:
-        """None: a survey begins anew each time."""
         return list(self._shards.values())
 
     async def reset(self, run: RunId) -> None:
         self._shards.clear()
+        self._forget()
