@@ -254,7 +254,8 @@ class LocalHost:
     async def _preview(self, spec: ObjectsSpec, prices: PriceTable) -> Preview:
         async with self._looking(spec, self._settings.tuning()) as replication:
             sample = WorkSample(spec, server_copy=replication.server_side)
-            return sample.preview(await self._survey(replication, sample.see), prices)
+            survey = Survey(sample.see, sample.forget)
+            return sample.preview(await self._survey(replication, survey), prices)
 
     def verify(self, spec: ObjectsSpec) -> Verification:
         """Lists and compares both sides; changes nothing."""
@@ -271,7 +272,7 @@ class LocalHost:
                 differences.append((transfer.key, transfer.difference))
 
         async with self._looking(spec, tuning) as replication:
-            scan = await self._survey(replication, see)
+            scan = await self._survey(replication, Survey(see, differences.clear))
         unequal = scan.new + scan.changed + scan.archived + (scan.extra if spec.mirror else 0)
         return Verification(
             scan=scan,
@@ -280,13 +281,10 @@ class LocalHost:
             equal=not unequal,
         )
 
-    async def _survey(
-        self, replication: ObjectReplication, see: Callable[[Transfer], None]
-    ) -> ScanCounts:
+    async def _survey(self, replication: ObjectReplication, survey: Survey) -> ScanCounts:
         spool = self._settings.state / "spool"
         with writing("the folder", spool):
             spool.mkdir(parents=True, exist_ok=True)
-        survey = Survey(see)
         await replication.check()
         await replication.find(RunId("survey"), survey, spool, self._talk)
         return survey.counts

@@ -29,6 +29,10 @@ class WorkSample:
         self._spec = spec
         self._server_copy = server_copy
         self._keys = KeyMap.of(spec)
+        self.forget()
+
+    def forget(self) -> None:
+        """Begins anew, as a scan does that found a store out of order."""
         self._multipart = 0
         self._parts = 0
         self._first: list[FirstKey] = []
