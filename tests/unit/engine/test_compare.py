@@ -1,3 +1,4 @@
+import base64
 import hashlib
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -205,6 +206,25 @@ async def test_md5_etags_stand_in_for_checksums(body: bytes, expected: Differenc
     source, destination = Bare(clock=lambda: at(0)), Bare(clock=lambda: at(60))
     compared = Comparison(CompareMode.CHECKSUM, source, destination)
     ours, theirs = await put(source, b"one"), await put(destination, body)
+    assert await compared.by_checksum(ours, theirs) is expected
+    assert compared.fallbacks == 0
+
+
+@pytest.mark.parametrize(("body", "expected"), [(b"one", SAME), (b"two", CHANGED)])
+async def test_the_md5_of_one_side_is_held_against_the_etag_of_the_other(
+    body: bytes, expected: Difference
+) -> None:
+    digest = base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
+
+    class Hashing(MemoryStore):
+        """Computes MD5s, as a folder of a disk."""
+
+        async def head(self, key: str, *, checksums: bool = False) -> ObjectInfo:
+            return replace(await super().head(key), etag="opaque", checksums={"md5": digest})
+
+    source, destination = Hashing(), Bare()
+    compared = Comparison(CompareMode.CHECKSUM, source, destination)
+    ours, theirs = await put(source, body), await put(destination, b"one")
     assert await compared.by_checksum(ours, theirs) is expected
     assert compared.fallbacks == 0
 

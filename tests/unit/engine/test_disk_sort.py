@@ -41,12 +41,17 @@ def small_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(disk_sort, "_BLOCK", 3)
 
 
+@pytest.fixture
+def few_open_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(disk_sort, "_FAN_IN", 2)
+
+
 def last_of_each(content: Sequence[list[ObjectEntry]]) -> list[ObjectEntry]:
     newest = {entry.key: entry for page in content for entry in page}
     return [newest[key] for key in sorted(newest)]
 
 
-@pytest.mark.usefixtures("small_runs")
+@pytest.mark.usefixtures("small_runs", "few_open_files")
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(pages)
 def test_entries_come_out_in_byte_order_whole_and_the_last_of_a_key_wins(
@@ -104,6 +109,18 @@ async def test_no_more_than_one_run_of_entries_waits_in_memory(tmp_path: Path) -
     with DiskSort(tmp_path) as sort:
         await sort.fill(listed())
     assert max(waiting) < 7
+
+
+@pytest.mark.usefixtures("few_open_files")
+async def test_however_much_is_sorted_few_files_are_left_to_merge(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(disk_sort, "_RUN_ENTRIES", 1)
+    content = [[ObjectEntry(f"{number:03}", 0, "", None)] for number in range(200)]
+    with DiskSort(tmp_path) as sort:
+        await sort.fill(given_out(content))
+        assert len(list(tmp_path.glob("*/*"))) <= 8
+        assert [entry.key for entry in sort.entries()] == [f"{number:03}" for number in range(200)]
 
 
 @contextmanager

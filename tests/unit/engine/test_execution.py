@@ -99,7 +99,9 @@ class Bench:
 
     async def run(self, stop: asyncio.Event | None = None, *, run: RunId = RUN) -> Summary:
         replication = self.replication()
-        tuning = Tuning(concurrency=8, attempts=5, drain=timedelta(seconds=1))
+        # A busy machine must not make leases run out on the fast clock.
+        lease = timedelta(days=1)
+        tuning = Tuning(concurrency=8, attempts=5, drain=timedelta(seconds=1), lease=lease)
         crew = Workers(
             [
                 Worker(

@@ -142,13 +142,13 @@ async def test_a_listing_that_fails_ends_the_scan_and_a_later_one_goes_on(
         stores = [await filled({}, OLD, page_keys=5), await filled(content, NEW, page_keys=5)]
     at = ["source", "destination"].index(side)
     fault = Fault(verb=Verb.LIST, skip=skip, error=TransientError("gone"))
-    broken: list[Any] = list(stores)
+    broken: list[Any] = [*stores]
     broken[at] = FaultyStore(stores[at], ScriptedFaults([fault]))
     seen: list[Transfer] = []
     survey = Survey(seen.append)
     with pytest.raises(TransientError, match="gone"):
-        await scanned(*broken, spool, survey=survey)
-    await scanned(*stores, spool, survey=survey)
+        await scanned(broken[0], broken[1], spool, survey=survey)
+    await scanned(stores[0], stores[1], spool, survey=survey)
     assert sorted(t.key for t in seen) == sorted(content)
     assert survey.counts.scanned_source + survey.counts.scanned_destination == 40
 

@@ -93,6 +93,8 @@ def test_a_part_size_that_cannot_be_told_is_not_followed(size: int, etag: str) -
         (MIN_PART_BYTES - 1, f"{MD5}-2", None, True),
         (20 * MIB, MD5, 8 * MIB, False),
         (8 * MIB, MD5, 8 * MIB, True),
+        (20 * MIB, f"{MD5}-3", 32 * MIB, True),  # one part would be worth nothing
+        (96 * MIB, MD5, 128 * MIB, True),
         (32 * MIB + 1, MD5, 64 * MIB, False),  # more than one PUT may hold
     ],
 )
