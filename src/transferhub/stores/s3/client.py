@@ -23,6 +23,7 @@ from transferhub.model.objects import (
 )
 from transferhub.stores.base import PAGE_KEYS, Capabilities, ObjectReader, ObjectStore
 from transferhub.stores.s3 import xml
+from transferhub.stores.s3.choice import choose_transport
 from transferhub.stores.s3.credentials import CredentialSource
 from transferhub.stores.s3.errors import Operation, Refusal, classed, garbled
 from transferhub.stores.s3.headers import read_info, read_written, write_headers
@@ -32,7 +33,6 @@ from transferhub.stores.s3.providers import Provider
 from transferhub.stores.s3.raw import RawTransport
 from transferhub.stores.s3.reader import S3Reader
 from transferhub.stores.s3.requests import Requests, S3Config
-from transferhub.stores.s3.reqwest import ReqwestTransport
 from transferhub.stores.s3.transport import Transport
 from transferhub.stores.s3.uploads import Uploads
 
@@ -63,7 +63,7 @@ class S3Store:
         self._requests = Requests(
             config,
             credentials,
-            transport=transport or ReqwestTransport(origin, config.transport),
+            transport=transport or choose_transport(origin, config.transport),
             raw=raw_transport or RawTransport(origin, config.transport),
             clock=clock,
         )

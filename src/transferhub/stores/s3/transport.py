@@ -1,8 +1,9 @@
 """The narrow seam between S3 and HTTP: requests go out, answers come back, faults are classed.
 
-Two clients stand behind it. pyreqwest (Rust) carries nearly everything, since it costs the least
-CPU. It normalises dot segments of a target and cannot show header values that are not ASCII; what
-needs either goes through httpcore (docs/decisions/0002-http-client.md).
+Three clients stand behind it (docs/decisions/0002-http-client.md). Plain HTTP is spoken in the
+event loop, which costs the least CPU. pyreqwest (Rust) carries TLS and what goes through a proxy.
+It normalises dot segments of a target and cannot show header values that are not ASCII; what needs
+either goes through httpcore.
 """
 
 from __future__ import annotations

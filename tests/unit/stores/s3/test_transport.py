@@ -1,4 +1,4 @@
-"""Both HTTP clients, over sockets on loopback."""
+"""The HTTP clients, over sockets on loopback: the one that is chosen, and the other two."""
 
 import asyncio
 import ssl
@@ -24,6 +24,7 @@ from transferhub.stores.s3 import (
     find_provider,
     resolve_endpoint,
 )
+from transferhub.stores.s3.choice import choose_transport
 from transferhub.stores.s3.raw import RawTransport
 from transferhub.stores.s3.reqwest import ReqwestTransport
 from transferhub.stores.s3.transport import (
@@ -110,7 +111,7 @@ def answering(answer: bytes, heads: list[bytes] | None = None) -> Talk:
     return talk
 
 
-@pytest.fixture(params=[ReqwestTransport, RawTransport])
+@pytest.fixture(params=[choose_transport, ReqwestTransport, RawTransport])
 async def make(request: pytest.FixtureRequest) -> AsyncIterator[Make]:
     made: list[Transport] = []
 

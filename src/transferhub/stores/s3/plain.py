@@ -1,0 +1,446 @@
+"""The transport of plain HTTP: HTTP/1.1 in the event loop itself, without a thread in between.
+
+A small object costs two thirds of the CPU that it costs through pyreqwest
+(docs/decisions/0002-http-client.md).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
+from types import TracebackType
+from urllib.parse import urlsplit
+
+from transferhub.stores.s3.framing import Body, Head, read_head
+from transferhub.stores.s3.transport import (
+    PIECE_BYTES,
+    STREAM_BUFFER_BYTES,
+    Fault,
+    Request,
+    Response,
+    TransportConfig,
+    TransportError,
+)
+
+# Servers close at 60 s or later; S3 itself does so earlier, harmlessly.
+_IDLE_SECONDS = 60.0
+_FRESH_SECONDS = 1.0
+"""A server may close a connection that was idle for longer just while a request is on its way.
+Nobody refused that request, and it goes out again on another connection."""
+
+_EAGER_BYTES = 64 << 10
+"""A body that is no larger is awaited together with its head, which saves a turn of the loop."""
+
+_HAPPY_EYEBALLS_SECONDS = 0.25
+_LOOKS = 4
+"""How often in `read_timeout` a connection is looked at."""
+
+
+class PlainTransport:
+    """Keeps targets and header values as they are, so it needs no help of RawTransport."""
+
+    def __init__(self, origin: str, config: TransportConfig) -> None:
+        """Args:
+        origin: http://, host and port, without a slash at its end.
+        """
+        parts = urlsplit(origin)
+        self._host = parts.hostname or ""
+        self._port = parts.port or 80
+        self._fixed = f" HTTP/1.1\r\nhost: {parts.netloc}\r\nuser-agent: {config.user_agent}\r\n"
+        self._config = config
+        self._silence = config.read_timeout.total_seconds()
+        self._idle: list[_Connection] = []
+        self._open: set[_Connection] = set()
+        self._watch: asyncio.TimerHandle | None = None
+
+    async def send(self, request: Request) -> Response:
+        connection = await self.ask(request)
+        try:
+            answer = connection.answer
+            await answer.load()
+        except BaseException:
+            connection.abort()
+            raise
+        self.release(connection)
+        return answer
+
+    def open(self, request: Request) -> AbstractAsyncContextManager[Response]:
+        return _Opened(self, request)
+
+    async def aclose(self) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+        closing = list(self._open)
+        for connection in closing:
+            connection.abort()
+        await asyncio.gather(*(connection.closed for connection in closing))
+
+    async def ask(self, request: Request) -> _Connection:
+        """A connection whose answer's head has come. Release it.
+
+        Raises:
+            TransportError: there is no answer.
+        """
+        head = self._head(request)
+        while True:
+            connection = self._kept() or await self._connect()
+            may_be_stale = connection.idle_seconds > _FRESH_SECONDS and request.method != "POST"
+            try:
+                await connection.ask(head, request)
+            except TransportError:
+                connection.abort()
+                if not (may_be_stale and connection.is_unheard):
+                    raise
+            except BaseException:
+                connection.abort()
+                raise
+            else:
+                return connection
+
+    def _head(self, request: Request) -> bytes:
+        fields = "".join([f"{name}: {value}\r\n" for name, value in request.headers.items()])
+        if request.body is not None:
+            fields += f"content-length: {len(request.body)}\r\n"
+        return f"{request.method} {request.target}{self._fixed}{fields}\r\n".encode()
+
+    def _kept(self) -> _Connection | None:
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.idle_seconds < _IDLE_SECONDS and not connection.is_closing:
+                return connection
+            connection.abort()
+        return None
+
+    async def _connect(self) -> _Connection:
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(self._config.connect_timeout.total_seconds()):
+                _, connection = await loop.create_connection(
+                    lambda: _Connection(loop, self._open),
+                    self._host,
+                    self._port,
+                    happy_eyeballs_delay=_HAPPY_EYEBALLS_SECONDS,
+                )
+        except OSError as error:
+            raise TransportError(_connect_fault(error), str(error) or "no connection") from error
+        if self._watch is None:
+            self._look()
+        return connection
+
+    def release(self, connection: _Connection) -> None:
+        """Keeps the connection for the next request where its answer came whole."""
+        if connection.is_reusable and len(self._idle) < self._config.connections:
+            self._idle.append(connection)
+        else:
+            connection.abort()
+
+    def _look(self) -> None:
+        """Gives up connections on which nothing moves; goes on while there are any."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        for connection in list(self._open):
+            connection.look(now, self._silence)
+        self._watch = loop.call_later(self._silence / _LOOKS, self._look) if self._open else None
+
+
+class _Opened:
+    """The scope of one streamed answer."""
+
+    __slots__ = ("_connection", "_request", "_transport")
+
+    def __init__(self, transport: PlainTransport, request: Request) -> None:
+        self._transport = transport
+        self._request = request
+
+    async def __aenter__(self) -> Response:
+        self._connection = await self._transport.ask(self._request)
+        return self._connection.answer
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._transport.release(self._connection)
+
+
+class _Answer:
+    """An answer whose body comes in pieces. `ended`: it came whole, or never will."""
+
+    __slots__ = ("_body", "_connection", "_fields", "ended", "error", "pieces", "status", "whole")
+
+    def __init__(self, head: Head, body: Body, connection: _Connection) -> None:
+        self.status = head.status
+        self._fields = head.fields
+        self._body = body
+        self._connection = connection
+        self.pieces: list[bytes] = []
+        self.whole = False  # nobody wants it before its end
+        self.ended = False
+        self.error: TransportError | None = None
+
+    def header(self, name: str) -> str:
+        return self._fields.get(name, "")
+
+    def headers(self) -> Mapping[str, str]:
+        return self._fields
+
+    async def load(self) -> None:
+        """Returns when the body is here."""
+        if not self.ended:
+            self.whole = True
+            await self._connection.more()
+        if self.error is not None:
+            raise self.error
+
+    async def read(self) -> bytes:
+        await self.load()
+        if len(self.pieces) != 1:
+            self.pieces = [b"".join(self.pieces)]
+        return self.pieces[0]
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        while True:
+            pieces, self.pieces = self.pieces, []
+            for piece in pieces:
+                yield piece
+            if self.pieces:
+                continue
+            if self.ended:
+                break
+            await self._connection.more()
+        if self.error is not None:
+            raise self.error
+
+
+class _Connection(asyncio.Protocol):
+    """One connection, which carries one request at a time.
+
+    Attributes:
+        moved_at: when bytes last went or came, by the loop's clock.
+        closed: done when the socket is closed.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, known: set[_Connection]) -> None:
+        self._loop = loop
+        self._known = known
+        self._transport: asyncio.Transport
+        self.moved_at = loop.time()
+        self.closed: asyncio.Future[None] = loop.create_future()
+        self.answer: _Answer
+        self._body: Body | None = None
+        self._method = ""
+        self._early = b""
+        self._heard = False
+        self._sending = False
+        self._unsent = 0
+        self._full = False
+        self._paused = False
+        # Who waits: for the head, for more of the body, or to go on sending.
+        self._waiter: asyncio.Future[None] | None = None
+        self._asked = False
+        self._error: TransportError | None = None
+
+    @property
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
+    @property
+    def idle_seconds(self) -> float:
+        return self._loop.time() - self.moved_at
+
+    @property
+    def is_unheard(self) -> bool:
+        """Closed by the server without a word in answer."""
+        error = self._error
+        return not self._heard and error is not None and error.fault is not Fault.TIMEOUT
+
+    @property
+    def is_reusable(self) -> bool:
+        body = self._body
+        return (
+            body is not None
+            and body.ended
+            and body.keeps_connection
+            and not self._sending
+            and not self._early
+            and not self._transport.get_write_buffer_size()
+            and not self.is_closing
+        )
+
+    # What the transport asks
+
+    async def ask(self, head: bytes, request: Request) -> None:
+        """Returns when the head of the answer has come.
+
+        Raises:
+            TransportError: it did not.
+        """
+        self._asked, self._heard, self._body, self._method = True, False, None, request.method
+        self.moved_at = self._loop.time()
+        body = request.body
+        if body is None or len(body) <= PIECE_BYTES:
+            self._transport.write(head + body if body else head)
+        else:
+            await self._send(head, body)
+        while self._awaits_more():
+            await self.more()
+
+    async def _send(self, head: bytes, body: bytes) -> None:
+        """Sends a large body; stops early where the answer does not wait for it."""
+        self._sending = True
+        self._transport.write(head)
+        view = memoryview(body)
+        for start in range(0, len(body), PIECE_BYTES):
+            while self._full and not self._is_answered():
+                await self.more()
+            if self._is_answered():
+                return
+            self._transport.write(view[start : start + PIECE_BYTES])
+            self.moved_at = self._loop.time()
+        self._sending = False
+
+    def _is_answered(self) -> bool:
+        return self._body is not None
+
+    def _awaits_more(self) -> bool:
+        """Whether the head is yet to come, or the end of a body that is here in a moment."""
+        return self._body is None or (self._body.is_short(_EAGER_BYTES) and not self.answer.ended)
+
+    async def more(self) -> None:
+        """Returns when something happened.
+
+        Raises:
+            TransportError: before the answer's head came, the connection was lost.
+        """
+        self._raise_lost()
+        if self._paused:
+            self._paused = False
+            self.moved_at = self._loop.time()
+            self._transport.resume_reading()
+        self._waiter = self._loop.create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+        self._raise_lost()
+
+    def _raise_lost(self) -> None:
+        if self._error is not None and self._body is None:
+            raise self._error
+
+    def look(self, now: float, silence: float) -> None:
+        """Gives up where nothing has moved for so long although something should."""
+        if not self._asked:
+            return
+        unsent = self._transport.get_write_buffer_size()
+        if self._paused or unsent != self._unsent:
+            self._unsent = unsent
+            self.moved_at = now
+        elif now - self.moved_at > silence:
+            self._fail(TransportError(Fault.TIMEOUT, f"nothing moved for {silence:g} s"))
+
+    def abort(self) -> None:
+        self._transport.abort()
+
+    # What the loop tells
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._known.add(self)
+        connected: socket.socket = transport.get_extra_info("socket")
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+
+    def pause_writing(self) -> None:
+        self._full = True
+
+    def resume_writing(self) -> None:
+        self._full = False
+        if self._body is None:
+            self._wake()
+
+    def data_received(self, data: bytes) -> None:
+        self.moved_at = self._loop.time()
+        try:
+            self._receive(data)
+        except ValueError as error:
+            self._fail(TransportError(Fault.GARBLED, f"this is not HTTP: {error}"))
+
+    def _receive(self, data: bytes) -> None:
+        if not self._asked:
+            self._early += data  # nobody asked: such a connection is not used again
+            self.abort()
+            return
+        self._heard = True
+        body = self._body
+        if body is None:
+            received = self._early + data if self._early else data
+            found = read_head(received)
+            if found is None:
+                self._early = received
+                return
+            head, data = found
+            self._early = b""
+            body = self._body = Body.of(head, self._method)
+            self.answer = _Answer(head, body, self)
+        answer = self.answer
+        self._early = body.take(data, answer.pieces)
+        if body.ended:
+            self._end()
+        elif not answer.whole and not body.is_short(_EAGER_BYTES):
+            if not self._paused and sum(map(len, answer.pieces)) > STREAM_BUFFER_BYTES:
+                self._paused = True
+                self._transport.pause_reading()
+            self._wake()
+
+    def _end(self) -> None:
+        self._asked = False
+        self.answer.ended = True
+        self._wake()
+
+    def eof_received(self) -> bool:
+        return False
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._known.discard(self)
+        if not self.closed.done():
+            self.closed.set_result(None)
+        if not self._asked:
+            return
+        if self._body is not None and self._body.ends_with_connection and error is None:
+            self._body.ended = True
+            self._end()
+        elif self._heard or error is not None:
+            self._fail(TransportError(Fault.BROKEN, str(error) if error else "it ended early"))
+        else:
+            self._fail(TransportError(Fault.UNANSWERED, "the connection was closed"))
+
+    def _fail(self, error: TransportError) -> None:
+        self._error = error
+        self._asked = False
+        if self._body is not None:
+            self.answer.error = error
+            self.answer.ended = True
+        self._wake()
+        self.abort()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+
+def _connect_fault(error: OSError) -> Fault:
+    match error:
+        case TimeoutError():
+            return Fault.TIMEOUT
+        case socket.gaierror():
+            return Fault.UNRESOLVED
+        case ConnectionResetError():
+            return Fault.BROKEN
+        case _:
+            return Fault.REFUSED

@@ -1,0 +1,126 @@
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from tests.unit.stores.s3.test_transport import (
+    OK,
+    Wire,
+    answering,
+    fault_of,
+    request,
+    sent,
+    serving,
+)
+from transferhub.stores.s3 import plain
+from transferhub.stores.s3.plain import PlainTransport
+from transferhub.stores.s3.transport import PIECE_BYTES, Fault, TransportConfig
+
+CONFIG = TransportConfig(read_timeout=timedelta(seconds=5))
+
+
+async def test_a_target_and_header_values_are_kept_as_they_are() -> None:
+    heads: list[bytes] = []
+    answer = b"HTTP/1.1 200 OK\r\nx-amz-meta-a: \xc3\xbc\r\nx-amz-meta-b: \xff\r\n"
+    async with serving(answering(answer + b"Content-Length: 0\r\n\r\n", heads)) as server:
+        transport = PlainTransport(server.url, CONFIG)
+        headers = (await transport.send(request(path="/b/a/../c/./d"))).headers()
+        await transport.aclose()
+    assert heads[0].startswith(b"GET /b/a/../c/./d HTTP/1.1\r\n")
+    assert (headers["x-amz-meta-a"], headers["x-amz-meta-b"]) == ("ü", "ÿ")
+
+
+async def ask_twice(method: str) -> tuple[int, Fault | None]:
+    """How many connections it took, of which the server closes the first at its second request."""
+    connections = 0
+
+    async def talk(wire: Wire) -> None:
+        nonlocal connections
+        connections += 1
+        await wire.head()
+        await wire.answer(OK)
+        await wire.head()
+        if connections > 1:
+            await wire.answer(OK)
+
+    async with serving(talk) as server:
+        transport = PlainTransport(server.url, CONFIG)
+        assert await sent(transport) == b"body"
+        try:
+            if method == "POST":
+                return connections, await fault_of(transport.send(request(method)))
+            await transport.send(request(method))
+        finally:
+            await transport.aclose()
+    return connections, None
+
+
+@pytest.mark.parametrize(
+    ("method", "fresh_seconds", "expected"),
+    [("GET", -1.0, (2, None)), ("POST", -1.0, (1, Fault.UNANSWERED))],
+)
+async def test_what_an_idle_connection_lost_is_asked_again_unless_it_may_not_be(
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+    fresh_seconds: float,
+    expected: tuple[int, Fault | None],
+) -> None:
+    monkeypatch.setattr(plain, "_FRESH_SECONDS", fresh_seconds)
+    assert await ask_twice(method) == expected
+
+
+async def test_a_connection_that_was_just_used_is_not_asked_again() -> None:
+    async def talk(wire: Wire) -> None:
+        await wire.head()
+        await wire.answer(OK)
+        await wire.head()
+
+    async with serving(talk) as server:
+        transport = PlainTransport(server.url, CONFIG)
+        assert await sent(transport) == b"body"
+        assert await fault_of(transport.send(request())) is Fault.UNANSWERED
+        await transport.aclose()
+
+
+async def test_an_upload_that_is_refused_early_ends_early() -> None:
+    refusal = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"
+
+    async def talk(wire: Wire) -> None:
+        await wire.head()
+        await wire.answer(refusal)
+        await wire.reader.read()
+
+    async with serving(talk) as server:
+        transport = PlainTransport(server.url, CONFIG)
+        body = bytes(64 * PIECE_BYTES)
+        for _ in range(2):
+            answer = await asyncio.wait_for(transport.send(request("PUT", body=body)), 5)
+            assert answer.status == 403
+        await transport.aclose()
+        assert server.connections == 2
+
+
+async def test_a_reader_that_rests_holds_the_server_back() -> None:
+    size, stuck, written = 64 << 20, asyncio.Event(), 0
+
+    async def talk(wire: Wire) -> None:
+        nonlocal written
+        await wire.head()
+        await wire.answer(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size)
+        while written < size:
+            wire.writer.write(bytes(1 << 20))
+            written += 1 << 20
+            try:
+                async with asyncio.timeout(0.2):
+                    await wire.writer.drain()
+            except TimeoutError:
+                stuck.set()
+                await wire.writer.drain()
+
+    async with serving(talk) as server:
+        transport = PlainTransport(server.url, CONFIG)
+        async with transport.open(request()) as answer:
+            await asyncio.wait_for(stuck.wait(), 10)
+            assert written < size // 2
+            assert sum([len(chunk) async for chunk in answer.chunks()]) == size
+        await transport.aclose()
