@@ -33,8 +33,8 @@ def machine(runs: int) -> str:
     gibibytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / (1 << 30)
     return (
         f"Measured on {datetime.now(UTC):%Y-%m-%d}, medians of {runs} runs of each client in turn,"
-        f" on one machine with {cores} cores and {gibibytes:.0f} GiB of memory: servers, clients and"
-        f" proxies share them. Linux, Python {platform.python_version()}, {_versions()}.\n"
+        f" on one machine with {cores} cores and {gibibytes:.0f} GiB of memory, which servers,"
+        f" clients and proxies share. Linux, Python {platform.python_version()}, {_versions()}.\n"
     )
 
 
