@@ -29,9 +29,8 @@ _USUAL_MIB = (5, 6, 8, 10, 15, 16, 20, 25, 32, 50, 64, 100, 128, 200, 250, 256, 
 def part_size(size: int, etag: str, chosen: int | None = None) -> int:
     """Bytes of each part but the last.
 
-    Follows the source's where its etag ends in -N and only one usual part size gives N parts, so
-    that both etags agree; else the chosen one, or 16 to 64 MiB; always as large as 10,000 parts
-    need.
+    The chosen one; else the source's where its etag ends in -N and a usual part size gives N parts,
+    so that both etags agree; else 16 to 64 MiB. Always as large as 10,000 parts need.
     """
     fewest = -(-size // MAX_PARTS)
     if chosen is not None:
@@ -44,7 +43,8 @@ def part_size(size: int, etag: str, chosen: int | None = None) -> int:
 
 
 def followed_size(size: int, etag: str) -> int | None:
-    """The part size that the source was uploaded with, where its etag tells."""
+    """The part size that the source was uploaded with, where its etag tells. Of several that fit, a
+    power of two, as most clients use."""
     count = part_count(etag)
     if not 1 < count <= MAX_PARTS:
         return None

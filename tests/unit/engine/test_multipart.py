@@ -68,6 +68,10 @@ def test_the_part_sizes_of_known_clients_are_told(mib: int) -> None:
     assert followed_size(size, f"{MD5}-201") == mib * MIB
 
 
+def test_of_several_part_sizes_that_fit_a_power_of_two_is_followed() -> None:
+    assert followed_size(12 * MIB, f"{MD5}-2") == 8 * MIB  # and not 6 or 10
+
+
 @pytest.mark.parametrize(
     ("size", "etag"),
     [
