@@ -322,7 +322,8 @@ class Worker:
         part, upload = lease.part, lease.upload
         assert part is not None
         assert upload is not None
-        async with self._budget.hold(part.size):
+        # Whole, it may need none: a server that copies by itself.
+        async with self._budget.hold(min(part.size, self._replication.weight(lease.transfer))):
             etag = await self._replication.copy_part(lease.transfer, upload, part)
         self._results.parts.append(PartOutcome(lease, etag))
 

@@ -63,6 +63,7 @@ class FakeReplication:
         always: by key, what every step that moves bytes raises.
         hold: awaited in every step that moves bytes.
         parts_from: objects of this size and more go in parts of `part_size`.
+        weightless: no byte passes through this process, as on a server that copies by itself.
         most_slots, most_bytes: under way at once.
         alive: uploads that were begun and neither finished nor aborted.
     """
@@ -75,6 +76,7 @@ class FakeReplication:
     asked: Counter[str] = field(default_factory=Counter)
     deletes: list[list[str]] = field(default_factory=list)
     refreshed: list[str] = field(default_factory=list)
+    weightless: bool = False
     alive: set[str] = field(default_factory=set)
     most_slots: int = 0
     most_bytes: int = 0
@@ -99,7 +101,7 @@ class FakeReplication:
         return PartPlan(key=transfer.key, parts=parts)
 
     def weight(self, transfer: Transfer) -> int:
-        return transfer.size
+        return 0 if self.weightless else transfer.size
 
     async def copy(self, transfer: Transfer) -> Copied:
         await self._move(transfer, transfer.size)

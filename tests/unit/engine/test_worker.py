@@ -100,6 +100,19 @@ async def test_small_objects_overtake_the_parts_of_a_large_one() -> None:
     assert max(map(order.index, ("s1", "s2", "s3"))) < 20
 
 
+async def test_parts_that_need_no_memory_wait_for_none() -> None:
+    gate, stop = asyncio.Event(), asyncio.Event()
+    ledger = await ledger_of(copies("large", size=1_000))
+    replication = FakeReplication(parts_from=100, weightless=True, hold=lambda _: gate)
+    async with asyncio.TaskGroup() as group:
+        tuning = Tuning(concurrency=4, memory_bytes=10)
+        group.create_task(worker(ledger, replication, tuning).work(stop))
+        await until(lambda: replication.asked.total() == 4)
+        gate.set()
+        await until_settled(ledger)
+        stop.set()
+
+
 async def test_deletes_travel_in_batches() -> None:
     ledger = await ledger_of(deletes(*(f"k{n}" for n in range(500))))
     replication = FakeReplication()
