@@ -25,7 +25,6 @@ class StoreFacts:
             server answers what it likes, and is not asked.
         one_key_many_writers: several may put one key at once. False: the server breaks at it.
         lists_current_parts: a part that was replaced is not listed any more.
-        peer_loses: attributes that the server takes and forgets; the adapter cannot know.
         checksum_of_put: the algorithm that `head(checksums=True)` tells of every object, or "".
         peer_faults: tests that the server behind the adapter fails, by name with or without the
             parameter, and its fault. They run all the same: a fault that is mended is noticed.
@@ -36,7 +35,6 @@ class StoreFacts:
     refuses_folder_keys: ClassVar[bool] = True
     one_key_many_writers: ClassVar[bool] = True
     lists_current_parts: ClassVar[bool] = True
-    peer_loses: ClassVar[frozenset[str]] = frozenset()
     checksum_of_put: ClassVar[str] = ""
     peer_faults: ClassVar[Mapping[str, str]] = {}
 

@@ -200,8 +200,7 @@ class MultipartTests(StoreFacts):
         written = await store.complete_upload("key", upload_id, parts)
         found = (await store.head("key")).attributes
         for name, is_kept in kept(ATTRIBUTES, found).items():
-            if name not in self.peer_loses:
-                assert is_kept != (name in written.not_kept), name
+            assert is_kept != (name in written.not_kept), name
 
     async def test_tags_of_an_upload_are_kept_or_named(self, store: ObjectStore) -> None:
         options = WriteOptions(tags={"stage": "test"})

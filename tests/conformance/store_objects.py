@@ -243,8 +243,6 @@ class ObjectTests(StoreFacts):
     ) -> None:
         found = (await store.head(key)).attributes
         for name, is_kept in kept(ATTRIBUTES, found).items():
-            if name in self.peer_loses:
-                continue
             assert is_kept != (name in not_kept), name
             assert (name in store.capabilities.attributes) == is_kept, name
 

@@ -134,7 +134,6 @@ class TestS3StoreOnRclone(_OnServer):
     holds_folder_keys = False
     refuses_folder_keys = False
     one_key_many_writers = False
-    peer_loses: ClassVar = frozenset({"expires"})
     peer_faults: ClassVar = {
         "test_an_upload_makes_the_object_of_its_parts": "tells the ETag of parts, then the MD5",
         "test_a_delete_is_of_keys_never_of_prefixes": "answers with 500 for a folder",

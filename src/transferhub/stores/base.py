@@ -27,6 +27,8 @@ MIN_PART_BYTES = 5 << 20
 MAX_PART_BYTES = 5 << 30
 """Amazon S3's multipart limits: every part but the last has at least MIN_PART_BYTES."""
 
+ALL_ATTRIBUTES = frozenset(Attributes.__dataclass_fields__)
+
 DELETE_BATCH = 1_000
 """Most keys of one `delete` call."""
 
@@ -55,7 +57,7 @@ class Capabilities:
     multipart: bool = True
     server_copy: bool = False
     md5_etags: bool = False
-    attributes: frozenset[str] = frozenset(Attributes.__dataclass_fields__)
+    attributes: frozenset[str] = ALL_ATTRIBUTES
     tags: bool = False
     max_key_bytes: int = 1_024
     max_put_bytes: int = 5 << 30

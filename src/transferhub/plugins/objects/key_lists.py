@@ -198,7 +198,8 @@ class _Columns:
     def of(cls, first: list[str], source: Location, field: str, number: int) -> _Columns:
         columns = cls(source, field)
         names = [name.strip().lower() for name in first]
-        if "key" in names:
+        is_data = len(first) > 1 and first[0] == source.bucket != "bucket"
+        if "key" in names and not is_data:
             columns.is_header = True
             columns._key = names.index("key")
             columns._bucket = names.index("bucket") if "bucket" in names else None

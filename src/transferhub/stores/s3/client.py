@@ -21,7 +21,13 @@ from transferhub.model.objects import (
     WriteOptions,
     Written,
 )
-from transferhub.stores.base import PAGE_KEYS, Capabilities, ObjectReader, ObjectStore
+from transferhub.stores.base import (
+    ALL_ATTRIBUTES,
+    PAGE_KEYS,
+    Capabilities,
+    ObjectReader,
+    ObjectStore,
+)
 from transferhub.stores.s3 import xml
 from transferhub.stores.s3.choice import choose_transport
 from transferhub.stores.s3.credentials import CredentialSource
@@ -131,7 +137,7 @@ class S3Store:
         self, key: str, body: bytes, *, attributes: Attributes, options: WriteOptions, md5: bytes
     ) -> Written:
         await self._requests.check_key(Operation.PUT, key, has_body=bool(body))
-        headers, not_kept = write_headers(attributes, options, tags=self._requests.provider.tags)
+        headers, not_kept = write_headers(attributes, options, self._requests.provider)
         headers["content-md5"] = binascii.b2a_base64(md5, newline=False).decode()
         response = await self._requests.send(Operation.PUT, "PUT", key, headers=headers, body=body)
         return read_written(response, response.header("etag"), not_kept)
@@ -213,7 +219,7 @@ class S3Store:
     ) -> Written:
         self._require(Operation.COPY, key, able=self._requests.provider.server_copy)
         await self._requests.check_key(Operation.COPY, key, has_body=True)
-        headers, not_kept = write_headers(attributes, options, tags=self._requests.provider.tags)
+        headers, not_kept = write_headers(attributes, options, self._requests.provider)
         headers |= self._copy_source(source, source_key, if_match)
         headers["x-amz-metadata-directive"] = "REPLACE"
         if self._requests.provider.tags:
@@ -316,6 +322,7 @@ def _capabilities(provider: Provider, url: str, principal: str) -> Capabilities:
         ordered=provider.ordered,
         server_copy=provider.server_copy and provider.part_copy,
         md5_etags=provider.md5_etags and provider.md5_multipart_etags,
+        attributes=ALL_ATTRIBUTES - provider.loses,
         tags=provider.tags,
         max_key_bytes=MAX_KEY_BYTES,
         endpoint=url,

@@ -18,6 +18,7 @@ from email.utils import parsedate_to_datetime
 from urllib.parse import urlencode
 
 from transferhub.model.objects import Attributes, ObjectInfo, WriteOptions, Written
+from transferhub.stores.s3.providers import Provider
 from transferhub.stores.s3.transport import Response
 
 META = "x-amz-meta-"
@@ -47,21 +48,18 @@ _SYSTEM = (
 
 
 def write_headers(
-    attributes: Attributes, options: WriteOptions, *, tags: bool
+    attributes: Attributes, options: WriteOptions, provider: Provider
 ) -> tuple[dict[str, str], tuple[str, ...]]:
-    """The headers of a write, and the names of what they cannot carry.
-
-    Args:
-        tags: whether the store takes tags.
-    """
+    """The headers of a write, and the names of what will not be kept."""
     headers: dict[str, str] = {}
     not_kept: list[str] = []
     for name, header in _SYSTEM:
         value = getattr(attributes, name)
         if value:
-            if value.strip() == value and _SENDABLE.fullmatch(value):
+            sendable = value.strip() == value and _SENDABLE.fullmatch(value)
+            if sendable:
                 headers[header] = value
-            else:
+            if not sendable or name in provider.loses:
                 not_kept.append(name)
     for name, value in attributes.metadata.items():
         name = name.lower()  # noqa: PLW2901 - names are not told apart by case
@@ -70,8 +68,8 @@ def write_headers(
         elif "metadata" not in not_kept:
             not_kept.append("metadata")
     if options != _NO_OPTIONS:
-        headers |= _option_headers(options, tags=tags)
-        if options.tags and not tags:
+        headers |= _option_headers(options, tags=provider.tags)
+        if options.tags and not provider.tags:
             not_kept.append("tags")
     return headers, tuple(not_kept)
 

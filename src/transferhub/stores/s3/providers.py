@@ -47,6 +47,7 @@ class Provider:
         ordered: lists in byte order.
         content_md5: checks Content-MD5.
         keys: the keys that it holds exactly.
+        loses: names of Attributes fields that it takes and does not keep, and says nothing of.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Provider:
     ordered: bool = True
     content_md5: bool = True
     keys: KeyRules = ANY_KEY
+    loses: frozenset[str] = frozenset()
 
 
 AWS = Provider(
@@ -92,6 +94,7 @@ RCLONE = Provider(
     server_copy=False,
     part_copy=False,
     keys=PATHS,
+    loses=frozenset({"expires"}),
 )
 
 PROVIDERS: Mapping[str, Provider] = MappingProxyType(

@@ -31,7 +31,7 @@ class Uploads:
 
     async def create(self, key: str, *, attributes: Attributes, options: WriteOptions) -> str:
         operation = Operation.CREATE_UPLOAD
-        headers, not_kept = write_headers(attributes, options, tags=self._requests.provider.tags)
+        headers, not_kept = write_headers(attributes, options, self._requests.provider)
         response = await self._requests.send(
             operation, "POST", key, query={"uploads": ""}, headers=headers, body=b""
         )

@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from transferhub.errors import InputError
@@ -175,13 +175,15 @@ def test_lines_come_back_as_they_are(tmp_path_factory: Any, given_keys: list[str
 
 @pytest.mark.parametrize("encode", [quote, quote_plus])
 @given(given_keys=st.lists(texts, min_size=1))
+@example(given_keys=["KEY", "bucket"])
 def test_s3_batch_manifests_come_back_as_they_are(
     tmp_path_factory: Any, encode: Any, given_keys: list[str]
 ) -> None:
     text = io.StringIO()
-    csv.writer(text).writerows([("bucket", encode(key, safe="/")) for key in given_keys])
+    csv.writer(text).writerows([("photos", encode(key, safe="/")) for key in given_keys])
     path = write(tmp_path_factory.mktemp("m"), text.getvalue(), "m.csv")
-    assert keys(path) == list(dict.fromkeys(given_keys))
+    photos = Location.parse("s3://photos", field="source")
+    assert keys(path, photos) == list(dict.fromkeys(given_keys))
 
 
 def test_a_manifest_comes_in_pages(tmp_path: Path) -> None:

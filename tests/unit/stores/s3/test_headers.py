@@ -15,6 +15,7 @@ from transferhub.stores.s3.headers import (
     read_info,
     write_headers,
 )
+from transferhub.stores.s3.providers import AWS, RCLONE
 
 FIELDS = {
     "content_type": "content-type",
@@ -62,7 +63,7 @@ def test_encoded_words_of_any_writer_are_read(shown: str, value: str) -> None:
 def test_a_field_is_sent_exactly_or_named_as_not_kept(value: str, name: str) -> None:
     given_fields: dict[str, Any] = {name: value}
     attributes = Attributes(**given_fields)
-    headers, not_kept = write_headers(attributes, WriteOptions(), tags=True)
+    headers, not_kept = write_headers(attributes, WriteOptions(), AWS)
     if value:
         assert (headers == {FIELDS[name]: value}) is (not_kept == ())
         assert not_kept in {(), (name,)}
@@ -71,9 +72,16 @@ def test_a_field_is_sent_exactly_or_named_as_not_kept(value: str, name: str) -> 
         assert (headers, not_kept) == ({}, ())
 
 
+def test_a_field_that_the_server_loses_in_silence_is_sent_and_named() -> None:
+    attributes = Attributes(content_type="text/plain", expires="Wed, 21 Oct 2099 07:28:00 GMT")
+    headers, not_kept = write_headers(attributes, WriteOptions(), RCLONE)
+    assert headers["expires"] == attributes.expires
+    assert not_kept == ("expires",)
+
+
 @given(st.dictionaries(st.text(max_size=10), utf8, max_size=4))
 def test_metadata_is_sent_under_names_that_a_header_can_have(metadata: dict[str, str]) -> None:
-    headers, not_kept = write_headers(Attributes(metadata=metadata), WriteOptions(), tags=True)
+    headers, not_kept = write_headers(Attributes(metadata=metadata), WriteOptions(), AWS)
     assert not_kept in {(), ("metadata",)}
     for header in headers:
         assert header.startswith("x-amz-meta-")
@@ -85,7 +93,7 @@ def test_metadata_is_sent_under_names_that_a_header_can_have(metadata: dict[str,
 
 @given(st.dictionaries(utf8, utf8, max_size=4))
 def test_tags_are_sent_as_a_query(tags: dict[str, str]) -> None:
-    headers, _ = write_headers(Attributes(), WriteOptions(tags=tags), tags=True)
+    headers, _ = write_headers(Attributes(), WriteOptions(tags=tags), AWS)
     sent = parse_qsl(headers.get("x-amz-tagging", ""), keep_blank_values=True)
     assert dict(sent) == tags
 
