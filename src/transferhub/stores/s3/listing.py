@@ -1,6 +1,6 @@
 """Pages of ListObjectsV2 and ListObjects: what S3 answers, as entries.
 
-A page is read by two parsers that agree: one expression for the layout that nearly every server
+A page is read by two parsers that agree: an expression for the layouts that nearly every server
 sends, which takes a quarter of the time, and ElementTree for everything else.
 """
 
@@ -54,26 +54,29 @@ def parse_page(body: bytes) -> Page:
 
 
 _OWNER = "(?:<Owner>(?:<ID>[^<]*</ID>|<DisplayName>[^<]*</DisplayName>|<DisplayName/>)*</Owner>)?"
-_QUOTE = '(?:"|&quot;)?'
-_ENTRY = re.compile(
-    "<Contents>"
-    "<Key>([^<]*)</Key>"
-    "<LastModified>([^<]*)</LastModified>"
-    f'(?:<ETag>{_QUOTE}([^<&"]*){_QUOTE}</ETag>)?'
-    "(?:<ChecksumAlgorithm>[^<]*</ChecksumAlgorithm>)*"
-    "(?:<ChecksumType>[^<]*</ChecksumType>)?"
-    "<Size>([0-9]+)</Size>"
-    f"{_OWNER}"
-    "(?:<StorageClass>([^<]*)</StorageClass>)?"
-    f"{_OWNER}"
-    "</Contents>"
+_QUOTE = '(?:"|&quot;|&#34;)?'
+_KEY = "<Key>(?P<keys>[^<]*)</Key>"
+_TIME = "<LastModified>(?P<modified_at>[^<]*)</LastModified>"
+_ETAG = f'(?:<ETag>{_QUOTE}(?P<etags>[^<&"]*){_QUOTE}</ETag>)?'
+_CHECKSUMS = (
+    "(?:<ChecksumAlgorithm>[^<]*</ChecksumAlgorithm>)*(?:<ChecksumType>[^<]*</ChecksumType>)?"
+)
+_SIZE = "<Size>(?P<sizes>[0-9]+)</Size>"
+_CLASS = "(?:<StorageClass>(?P<storage_classes>[^<]*)</StorageClass>)?"
+_LAYOUTS = (
+    # Amazon S3, and those that follow it to the letter.
+    re.compile(
+        f"<Contents>{_KEY}{_TIME}{_ETAG}{_CHECKSUMS}{_SIZE}{_OWNER}{_CLASS}{_OWNER}</Contents>"
+    ),
+    # SeaweedFS.
+    re.compile(f"<Contents>{_KEY}{_ETAG}{_SIZE}{_OWNER}{_CLASS}{_TIME}{_OWNER}</Contents>"),
 )
 _OPEN, _CLOSE = "<Contents>", "</Contents>"
 _AND = "&"
 
 
 def parse_known_layout(body: bytes) -> Page | None:
-    """Reads entries that stand side by side in the usual order; None where the page is not so.
+    """Reads entries that stand side by side in a usual order; None where the page is not so.
 
     It is more lenient than XML in one thing: characters that XML cannot hold, which some servers
     send all the same, are taken as they are.
@@ -86,7 +89,10 @@ def parse_known_layout(body: bytes) -> Page | None:
     if start < 0:
         return None
     end = text.rfind(_CLOSE) + len(_CLOSE)
-    rows = _ENTRY.findall(text, start, end)
+    layout = next((one for one in _LAYOUTS if one.match(text, start, end)), None)
+    if layout is None:
+        return None
+    rows = layout.findall(text, start, end)
     count = len(rows)
     # Every row was understood, and nothing stands between them.
     if text.count(_OPEN) != count or text.count(_CLOSE + _OPEN) != count - 1:
@@ -94,7 +100,7 @@ def parse_known_layout(body: bytes) -> Page | None:
     fields = _shell(text[:start], text[end:])
     if fields is None:
         return None
-    columns = _Columns._make(zip(*rows, strict=True))
+    columns = _Columns(**dict(zip(layout.groupindex, zip(*rows, strict=True), strict=True)))
     try:
         return _page(fields, _unescaped(columns) if _AND in text else columns)
     except UnknownEntityError:

@@ -175,6 +175,29 @@ def test_both_parsers_agree(entries: list[ObjectEntry], layout: Layout, encoded:
     assert quick in (None, parse_any_layout(body))
 
 
+@pytest.mark.parametrize(
+    "row",
+    [
+        (
+            "<Key>a</Key><LastModified>{time}</LastModified><ETag>&#34;{etag}&#34;</ETag><Size>3</Size>"
+            "<Owner><ID>me</ID><DisplayName/></Owner><StorageClass>STANDARD</StorageClass>"
+        ),
+        (
+            "<Key>a</Key><ETag>&#34;{etag}&#34;</ETag><Size>3</Size>"
+            "<StorageClass>STANDARD</StorageClass><LastModified>{time}</LastModified>"
+        ),
+    ],
+    ids=["MinIO", "SeaweedFS"],
+)
+def test_pages_of_servers_written_in_go_take_the_quick_way(row: str) -> None:
+    etag = "e" * 32
+    contents = row.format(time=f"{MOMENT:%Y-%m-%dT%H:%M:%SZ}", etag=etag)
+    body = f"<ListBucketResult><Contents>{contents}</Contents></ListBucketResult>".encode()
+    assert parse_known_layout(body) == Page(
+        [ObjectEntry("a", 3, etag, MOMENT, "STANDARD")], "", False
+    )
+
+
 def test_the_usual_layout_takes_the_quick_way() -> None:
     entries = [ObjectEntry(key, 3, "e" * 32, MOMENT, "STANDARD") for key in HOSTILE]
     body = page(entries, Layout(owner=OWNER), encoded=True)
