@@ -18,7 +18,7 @@ from tests.servers.rclone import RcloneS3
 from tests.servers.seaweedfs import SeaweedFS
 from transferhub.errors import NotFoundError
 from transferhub.stores.base import ObjectStore
-from transferhub.stores.retrying import RetryingStore
+from transferhub.stores.retrying import RetryingStore, RetryPolicy
 from transferhub.stores.s3.client import S3Store
 from transferhub.stores.s3.credentials import Credentials, StaticCredentials
 from transferhub.stores.s3.providers import EndpointOptions, find_provider, resolve_endpoint
@@ -66,6 +66,7 @@ def shared_bucket(boto: Callable[[Endpoint], Boto]) -> Callable[[Endpoint], str]
 
 class _OnServer(StoreSuite):
     provider = "other"
+    attempts = 5
 
     @pytest.fixture
     @abstractmethod
@@ -78,7 +79,9 @@ class _OnServer(StoreSuite):
     ) -> AsyncIterator[ObjectStore]:
         # These servers answer one request in some thousands with 500 where the machine is busy.
         store = RetryingStore(
-            open_store(endpoint, shared_bucket(endpoint), self.provider), verbs=frozenset(Verb)
+            open_store(endpoint, shared_bucket(endpoint), self.provider),
+            verbs=frozenset(Verb),
+            policy=RetryPolicy(attempts=self.attempts),
         )
         await clear(store)
         # What a test left that failed, or that the server is known to fail.
@@ -90,6 +93,7 @@ class _OnServer(StoreSuite):
 
 
 class TestS3StoreOnSeaweedFS(_OnServer):
+    attempts = 8  # it may do so for seconds
     provider = "seaweedfs"
     # It lists both, with times of whole seconds.
     lists_current_parts = False

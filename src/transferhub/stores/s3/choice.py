@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from transferhub.stores.s3.plain import PlainTransport
-from transferhub.stores.s3.reqwest import ReqwestTransport
+from transferhub.stores.s3.reqwest import ReqwestTransport, read_certificates
 from transferhub.stores.s3.transport import Transport, TransportConfig
 
 
@@ -14,5 +14,6 @@ def choose_transport(origin: str, config: TransportConfig) -> Transport:
         InputError: the CA bundle or the proxy cannot be used.
     """
     if origin.startswith("http://") and not config.proxy:
+        read_certificates(config)  # needed by nobody here, and mistyped all the same
         return PlainTransport(origin, config)
     return ReqwestTransport(origin, config)

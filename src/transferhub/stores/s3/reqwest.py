@@ -60,7 +60,7 @@ class ReqwestTransport:
         """
         self._origin = origin
         self._config = config
-        self._certificates = _certificates(config)
+        self._certificates = read_certificates(config)
         self._proxy = _proxy(config)
         self._client: Client | None = None
         self._patient_client: Client | None = None
@@ -245,7 +245,8 @@ class _ReqwestResponse:
             yield chunk.to_bytes()
 
 
-def _certificates(config: TransportConfig) -> list[bytes]:
+def read_certificates(config: TransportConfig) -> list[bytes]:
+    """Those of the CA bundle, in PEM. Raises InputError where it cannot be used."""
     if config.ca_bundle is None:
         return []
     try:
