@@ -21,7 +21,7 @@ def test_every_key_that_some_server_changes_is_unusual(key: str, has_body: bool)
 @given(keys)
 def test_a_server_of_files_is_given_only_keys_that_name_a_file_exactly(key: str) -> None:
     if not PATHS.fault(key, has_body=True):
-        assert posixpath.normpath(f"/root/{key}") == f"/root/{key}"
+        assert posixpath.normpath(f"/folder/{key}") == f"/folder/{key}"
         assert all(len(name.encode("utf-8", "surrogatepass")) <= 255 for name in key.split("/"))
         assert "\0" not in key
 
