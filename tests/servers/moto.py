@@ -2,14 +2,12 @@
 
 import tempfile
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from tests.servers.endpoint import Endpoint, answers_list_buckets
-from tests.servers.process import ServerProcess, find_program, free_ports
+from tests.servers.process import Scoped, ServerProcess, find_program, free_ports
 
 
-class MotoServer:
+class MotoServer(Scoped):
     """One server for all of its services; it accepts any credentials."""
 
     def __init__(self) -> None:
@@ -37,19 +35,3 @@ class MotoServer:
     def stop(self) -> None:
         self.process.kill()
         self._folder.cleanup()
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()

@@ -8,13 +8,17 @@ import subprocess
 import tempfile
 import uuid
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import psycopg
 from psycopg import sql
 
-from tests.servers.process import MissingProgramError, ServerError, ServerProcess, free_ports
+from tests.servers.process import (
+    MissingProgramError,
+    Scoped,
+    ServerError,
+    ServerProcess,
+    free_ports,
+)
 
 _DEBIAN = Path("/usr/lib/postgresql")
 
@@ -42,7 +46,7 @@ def _unprivileged() -> pwd.struct_passwd | None:
     raise ServerError("PostgreSQL does not run as root, and there is neither postgres nor nobody")
 
 
-class PostgresServer:
+class PostgresServer(Scoped):
     """A cluster that forgets a power cut (no fsync), on loopback only, without passwords."""
 
     def __init__(self) -> None:
@@ -133,19 +137,3 @@ class PostgresServer:
     def stop(self) -> None:
         self.process.stop()
         self._folder.cleanup()
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()

@@ -2,14 +2,12 @@
 
 import tempfile
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from tests.servers.endpoint import Endpoint, answers_list_buckets
-from tests.servers.process import ServerProcess, find_program, free_ports
+from tests.servers.process import Scoped, ServerProcess, find_program, free_ports
 
 
-class RcloneS3:
+class RcloneS3(Scoped):
     """Buckets are the folders in `files`.
 
     What another program changes there is seen late or never: listings come from a cache.
@@ -49,19 +47,3 @@ class RcloneS3:
     def stop(self) -> None:
         self.process.stop()
         self._folder.cleanup()
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()

@@ -4,12 +4,10 @@ import json
 import shutil
 import tempfile
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from tests.servers.certificates import Certificates, make_certificates
 from tests.servers.endpoint import Endpoint, answers_list_buckets
-from tests.servers.process import ServerProcess, find_program, free_ports
+from tests.servers.process import Scoped, ServerProcess, find_program, free_ports
 
 ADMIN_KEY = "ADMINKEY"
 ADMIN_SECRET = "admin-secret"
@@ -17,7 +15,7 @@ READER_KEY = "READERKEY"
 READER_SECRET = "reader-secret"
 
 
-class SeaweedFS:
+class SeaweedFS(Scoped):
     """One server with an empty store of its own, on loopback only.
 
     Args:
@@ -150,19 +148,3 @@ class SeaweedFS:
         for port in self._ports:
             for part in ("master", "volume", "filer", "s3"):
                 Path(f"/tmp/seaweedfs-{part}-grpc-{port}.sock").unlink(missing_ok=True)
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()

@@ -17,13 +17,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 from urllib.parse import parse_qsl, quote, unquote
 from xml.sax.saxutils import escape
 
 from tests.servers.endpoint import Endpoint, answers_list_buckets
-from tests.servers.process import ServerProcess, free_ports
+from tests.servers.process import Scoped, ServerProcess, free_ports
 
 _MODIFIED = "2024-01-02T03:04:05.000Z"
 _PAGE = 1000
@@ -214,7 +212,7 @@ async def _serve(keys: Keys, port: int) -> None:
     server.close()
 
 
-class SyntheticServer:
+class SyntheticServer(Scoped):
     """The same server as a process of its own, for as long as the scope lasts."""
 
     def __init__(self, keys: Keys) -> None:
@@ -250,22 +248,6 @@ class SyntheticServer:
     def stop(self) -> None:
         self.process.stop()
         self._folder.cleanup()
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
 
 
 def main() -> None:
