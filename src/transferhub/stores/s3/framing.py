@@ -103,6 +103,17 @@ class Body:
             raise ValueError(f"content-length {length!r}")
         return cls(int(length), None, keeps_connection=keeps)
 
+    @property
+    def left(self) -> int:
+        """Bytes that are still to come; 0 where nobody knows."""
+        return self._left or 0
+
+    def skip(self, count: int) -> None:
+        """Counts bytes of a body of known length that went elsewhere, up to its end."""
+        assert self._left is not None
+        self._left -= count
+        self.ended = self._left == 0
+
     def is_short(self, limit: int) -> bool:
         """Whether it is known to be no longer than so many bytes."""
         return self._short is not None and self._short <= limit

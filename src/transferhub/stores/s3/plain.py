@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
+from typing import cast
 from urllib.parse import urlsplit
 
 from transferhub.stores.s3.framing import Body, Head, read_head
@@ -33,6 +35,14 @@ Nobody refused that request, and it goes out again on another connection."""
 _EAGER_BYTES = 64 << 10
 """A body that is no larger is awaited together with its head, which saves a turn of the loop."""
 
+_SCRATCH_BYTES = 256 << 10
+_LARGE_BYTES = 1 << 20
+"""A body with so much to come is received where it will stay; its pieces are not joined later."""
+
+_KEPT_BYTES = 128 << 20
+"""Memory for large bodies that is kept for the next ones: a system gives new memory page by page,
+at the cost of a fifth of receiving it."""
+
 _HAPPY_EYEBALLS_SECONDS = 0.25
 _LOOKS = 4
 """How often in `read_timeout` a connection is looked at."""
@@ -54,6 +64,8 @@ class PlainTransport:
         self._idle: list[_Connection] = []
         self._open: set[_Connection] = set()
         self._watch: asyncio.TimerHandle | None = None
+        self._scratch = memoryview(bytearray(_SCRATCH_BYTES))
+        self._buffers = Buffers(_KEPT_BYTES)
 
     async def send(self, request: Request) -> Response:
         connection = await self.ask(request)
@@ -119,7 +131,7 @@ class PlainTransport:
         try:
             async with asyncio.timeout(self._config.connect_timeout.total_seconds()):
                 _, connection = await loop.create_connection(
-                    lambda: _Connection(loop, self._open),
+                    lambda: _Connection(loop, self._open, self._scratch, self._buffers),
                     self._host,
                     self._port,
                     happy_eyeballs_delay=_HAPPY_EYEBALLS_SECONDS,
@@ -168,6 +180,34 @@ class _Opened:
         self._transport.release(self._connection)
 
 
+def _references(kept: list[bytearray], at: int) -> int:
+    return sys.getrefcount(kept[at])
+
+
+_UNUSED = _references([bytearray()], 0)
+
+
+class Buffers:
+    """Memory for large bodies, given again once nobody holds it any more, nor a view of it."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most = most_bytes
+        self._kept: list[bytearray] = []
+
+    def take(self, size: int) -> bytearray:
+        """Memory of so many bytes, whatever they are."""
+        kept = self._kept
+        for at in range(len(kept)):
+            if len(kept[at]) == size and _references(kept, at) == _UNUSED:
+                return kept[at]
+        new = bytearray(size)
+        if size <= self._most:
+            kept.append(new)
+            while sum(map(len, kept)) > self._most:
+                del kept[0]
+        return new
+
+
 class _Answer:
     """An answer whose body comes in pieces. `ended`: it came whole, or never will."""
 
@@ -198,10 +238,22 @@ class _Answer:
             raise self.error
 
     async def read(self) -> bytes:
+        if not self.ended and self._body.left >= _LARGE_BYTES:
+            # Nobody writes to it, and nobody wants its hash: it is bytes in all but name.
+            return cast("bytes", await self._read_large())
         await self.load()
         if len(self.pieces) != 1:
             self.pieces = [b"".join(self.pieces)]
         return self.pieces[0]
+
+    async def _read_large(self) -> bytearray:
+        """Keeps no reference to what it returns, so that its memory can be used again."""
+        pieces, self.pieces = self.pieces, []
+        got = sum(map(len, pieces))
+        whole = self._connection.receive_into(got, got + self._body.left)
+        whole[:got] = b"".join(pieces)
+        await self.load()
+        return whole
 
     async def chunks(self) -> AsyncIterator[bytes]:
         while True:
@@ -217,7 +269,7 @@ class _Answer:
             raise self.error
 
 
-class _Connection(asyncio.Protocol):
+class _Connection(asyncio.BufferedProtocol):
     """One connection, which carries one request at a time.
 
     Attributes:
@@ -225,9 +277,21 @@ class _Connection(asyncio.Protocol):
         closed: done when the socket is closed.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, known: set[_Connection]) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        known: set[_Connection],
+        scratch: memoryview,
+        buffers: Buffers,
+    ) -> None:
+        """Args:
+        scratch: takes what comes until it is looked at, which is at once; for all connections.
+        """
         self._loop = loop
         self._known = known
+        self._scratch = scratch
+        self._buffers = buffers
+        self._room: memoryview | None = None  # for the rest of a large body
         self._transport: asyncio.Transport
         self.moved_at = loop.time()
         self.closed: asyncio.Future[None] = loop.create_future()
@@ -238,7 +302,6 @@ class _Connection(asyncio.Protocol):
         self._heard = False
         self._sending = False
         self._unsent = 0
-        self._full = False
         self._paused = False
         # Who waits: for the head, for more of the body, or to go on sending.
         self._waiter: asyncio.Future[None] | None = None
@@ -293,16 +356,32 @@ class _Connection(asyncio.Protocol):
     async def _send(self, head: bytes, body: bytes) -> None:
         """Sends a large body; stops early where the answer does not wait for it."""
         self._sending = True
-        self._transport.write(head)
-        view = memoryview(body)
-        for start in range(0, len(body), PIECE_BYTES):
-            while self._full and not self._is_answered():
+        # asyncio copies what the socket does not take at once; so the socket is written to here, by
+        # another descriptor, because asyncio lets nobody watch its own.
+        connected: socket.socket = self._transport.get_extra_info("socket")
+        with connected.dup() as out:
+            try:
+                await self._send_by(out, head)
+                await self._send_by(out, body)
+            finally:
+                self._loop.remove_writer(out)
+
+    async def _send_by(self, out: socket.socket, data: bytes) -> None:
+        unsent = memoryview(data)
+        while unsent and not self._is_answered():
+            try:
+                sent = out.send(unsent[:PIECE_BYTES])
+            except BlockingIOError:
+                self._loop.add_writer(out, self._wake)
                 await self.more()
-            if self._is_answered():
-                return
-            self._transport.write(view[start : start + PIECE_BYTES])
-            self.moved_at = self._loop.time()
-        self._sending = False
+            except OSError:
+                # What broke is told where answers are read; there may even be one.
+                self._loop.remove_writer(out)
+                await self.more()
+            else:
+                self.moved_at = self._loop.time()
+                unsent = unsent[sent:]
+        self._sending = len(unsent) > 0
 
     def _is_answered(self) -> bool:
         return self._body is not None
@@ -356,18 +435,22 @@ class _Connection(asyncio.Protocol):
         connected: socket.socket = transport.get_extra_info("socket")
         connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
-    def pause_writing(self) -> None:
-        self._full = True
+    def receive_into(self, start: int, size: int) -> bytearray:
+        """Memory of `size` bytes, which the rest of the body fills from `start` on."""
+        whole = self._buffers.take(size)
+        self._room = memoryview(whole)[start:]
+        return whole
 
-    def resume_writing(self) -> None:
-        self._full = False
-        if self._body is None:
-            self._wake()
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._scratch if self._room is None else self._room
 
-    def data_received(self, data: bytes) -> None:
+    def buffer_updated(self, nbytes: int) -> None:
         self.moved_at = self._loop.time()
+        if self._room is not None:
+            self._received(self._room, nbytes)
+            return
         try:
-            self._receive(data)
+            self._receive(bytes(self._scratch[:nbytes]))
         except ValueError as error:
             self._fail(TransportError(Fault.GARBLED, f"this is not HTTP: {error}"))
 
@@ -398,7 +481,15 @@ class _Connection(asyncio.Protocol):
                 self._transport.pause_reading()
             self._wake()
 
+    def _received(self, room: memoryview, count: int) -> None:
+        assert self._body is not None
+        self._room = room[count:]
+        self._body.skip(count)
+        if self._body.ended:
+            self._end()
+
     def _end(self) -> None:
+        self._room = None
         self._asked = False
         self.answer.ended = True
         self._wake()
@@ -408,6 +499,7 @@ class _Connection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._known.discard(self)
+        self._room = None
         if not self.closed.done():
             self.closed.set_result(None)
         if not self._asked:

@@ -2,6 +2,8 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.unit.stores.s3.test_transport import (
     OK,
@@ -13,7 +15,7 @@ from tests.unit.stores.s3.test_transport import (
     serving,
 )
 from transferhub.stores.s3 import plain
-from transferhub.stores.s3.plain import PlainTransport
+from transferhub.stores.s3.plain import Buffers, PlainTransport
 from transferhub.stores.s3.transport import PIECE_BYTES, Fault, TransportConfig
 
 CONFIG = TransportConfig(read_timeout=timedelta(seconds=5))
@@ -124,3 +126,110 @@ async def test_a_reader_that_rests_holds_the_server_back() -> None:
             assert written < size // 2
             assert sum([len(chunk) async for chunk in answer.chunks()]) == size
         await transport.aclose()
+
+
+def large(size: int) -> bytes:
+    return bytes(range(256)) * (size // 256) + b"the end"
+
+
+async def test_large_bodies_come_whole_one_after_another_and_stay_as_they_are() -> None:
+    bodies = [large((3 << 20) + 256 * number) for number in (0, 0, 1, 0)]
+    bodies[1] = bodies[1][::-1]
+    left = list(bodies)
+
+    async def talk(wire: Wire) -> None:
+        while left:
+            await wire.head()
+            body = left.pop(0)
+            await wire.answer(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+
+    async with serving(talk) as server:
+        transport = PlainTransport(server.url, CONFIG)
+        held: list[bytes] = []
+        for _ in bodies:
+            async with transport.open(request()) as answer:
+                held.append(await answer.read())
+        assert held == bodies
+        await transport.aclose()
+        assert server.connections == 1
+
+
+@pytest.mark.parametrize("cut", [0, 1, 1 << 20, (4 << 20) - 1])
+async def test_a_large_body_that_is_cut_short_is_no_body(cut: int) -> None:
+    async def talk(wire: Wire) -> None:
+        await wire.head()
+        await wire.answer(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (4 << 20) + bytes(cut))
+
+    async with serving(talk) as server:
+        transport = PlainTransport(server.url, CONFIG)
+        async with transport.open(request()) as answer:
+            assert await fault_of(answer.read()) is Fault.BROKEN
+        await transport.aclose()
+
+
+async def test_a_large_body_whose_reader_gave_up_is_not_received_any_more() -> None:
+    begun = asyncio.Event()
+
+    async def talk(wire: Wire) -> None:
+        await wire.head()
+        await wire.answer(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (4 << 20))
+        await wire.answer(bytes(2 << 20))
+        begun.set()
+        await wire.reader.read()
+
+    async def read(transport: PlainTransport) -> None:
+        async with transport.open(request()) as answer:
+            await answer.read()
+
+    async with serving(talk) as server:
+        transport = PlainTransport(server.url, CONFIG)
+        reading = asyncio.create_task(read(transport))
+        await begun.wait()
+        reading.cancel()
+        await asyncio.wait([reading])
+        async with transport.open(request()):
+            pass
+        await transport.aclose()
+        assert server.connections == 2
+
+
+async def test_a_large_body_is_sent_whole_to_a_server_that_reads_slowly() -> None:
+    body, got = large(24 << 20), bytearray()
+
+    async def talk(wire: Wire) -> None:
+        await wire.head()
+        while len(got) < len(body):
+            got.extend(await wire.reader.read(1 << 20))
+            await asyncio.sleep(0)
+        await wire.answer(OK)
+        await wire.head()
+        await wire.answer(OK)
+
+    async with serving(talk) as server:
+        transport = PlainTransport(server.url, CONFIG)
+        assert (await transport.send(request("PUT", body=body))).status == 200
+        assert await sent(transport) == b"body"
+        await transport.aclose()
+        assert server.connections == 1
+    assert got == body
+
+
+@given(st.lists(st.tuples(st.sampled_from([5, 8, 13]), st.booleans()), max_size=30))
+def test_memory_that_is_held_is_never_given_again(asked: list[tuple[int, bool]]) -> None:
+    buffers = Buffers(20)
+    held: list[tuple[memoryview, int]] = []
+    for number, (size, drops) in enumerate(asked):
+        if drops and held:
+            del held[number % len(held)]
+        taken = buffers.take(size)
+        assert len(taken) == size
+        taken[:] = bytes([number]) * size
+        held.append((memoryview(taken)[1:], number))
+        del taken
+        assert all(set(view) == {mark} for view, mark in held)
+
+
+def test_memory_that_nobody_holds_is_given_again() -> None:
+    buffers = Buffers(20)
+    first = id(buffers.take(8))
+    assert id(buffers.take(8)) == first
