@@ -13,6 +13,7 @@ from typing import Protocol
 
 from transferhub.engine.compare import Comparison
 from transferhub.engine.disk_sort import DiskSort, SortedListing
+from transferhub.engine.far_end import far_end
 from transferhub.engine.groups import first_error, gather_bounded
 from transferhub.engine.listing import (
     Listing,
@@ -22,7 +23,7 @@ from transferhub.engine.listing import (
     first_key,
 )
 from transferhub.engine.merge import Pair, Selection, Verdict, decide
-from transferhub.engine.ranges import Alphabet
+from transferhub.engine.ranges import Alphabet, common_prefix
 from transferhub.engine.shards import Edge, RangeShard
 from transferhub.errors import RunError, StoreError
 from transferhub.model.objects import ObjectEntry
@@ -33,6 +34,7 @@ _SAVE_SECONDS = 1.0
 
 _SAVE_TRANSFERS = 500
 _SORTED_SCOPES = 4
+_SAMPLE_STEP = 17
 _LOOKS = 3
 """How often ranges that do not fit together are looked at again: keys come and go meanwhile."""
 
@@ -85,13 +87,18 @@ class Scan:
 
 @dataclass(slots=True)
 class _Queue:
-    """Ranges that wait for a lister. `idle` listers wait for a range, `promised` ranges are about
-    to be queued for them; `active` ranges are not done."""
+    """Ranges that wait for a lister. `idle` listers wait for a range; `active` ranges are not done;
+    `sharing` is the task that cuts some of them for idle listers."""
 
     waiting: asyncio.Queue[RangeShard | None] = field(default_factory=asyncio.Queue)
     idle: int = 0
-    promised: int = 0
     active: dict[str, RangeShard] = field(default_factory=dict)
+    sharing: asyncio.Task[None] | None = None
+
+    @property
+    def unserved(self) -> int:
+        """Idle listers for whom no range waits."""
+        return self.idle - self.waiting.qsize()
 
 
 class Finder:
@@ -168,11 +175,13 @@ class Finder:
         try:
             async with asyncio.TaskGroup() as group:
                 for _ in range(listers):
-                    group.create_task(self._lister(shards, listers))
+                    group.create_task(self._lister(shards, listers, group))
         except BaseExceptionGroup as group:
             raise first_error(group) from None
 
-    async def _lister(self, shards: list[RangeShard], listers: int) -> None:
+    async def _lister(
+        self, shards: list[RangeShard], listers: int, group: asyncio.TaskGroup
+    ) -> None:
         queue = self._queue
         while True:
             queue.idle += 1
@@ -180,13 +189,15 @@ class Finder:
             queue.idle -= 1
             if shard is None:
                 return
-            await self._walk(shard, shards)
+            await self._walk(shard, shards, group)
             del queue.active[shard.ident]
             if not queue.active:
                 for _ in range(listers):
                     queue.waiting.put_nowait(None)
 
-    async def _walk(self, shard: RangeShard, shards: list[RangeShard]) -> None:
+    async def _walk(
+        self, shard: RangeShard, shards: list[RangeShard], group: asyncio.TaskGroup
+    ) -> None:
         async with AsyncExitStack() as stack:
             source = await stack.enter_async_context(
                 aclosing(await self._open("source", self._scan.source, shard, stack))
@@ -198,12 +209,12 @@ class Finder:
             while not shard.done:
                 await asyncio.gather(source.fill(), destination.fill())
                 await self._advance(shard, source, destination)
-                await self._split_for_idle(shards)
+                self._share_with_idle(shards, group)
             shard.listings = ()
 
     async def _advance(self, shard: RangeShard, source: Listing, destination: Listing) -> None:
-        self._alphabet.learn(_sample(source.keys, shard.prefix))
-        self._alphabet.learn(_sample(destination.keys, shard.prefix))
+        self._alphabet.learn(_sample(source.keys))
+        self._alphabet.learn(_sample(destination.keys))
         horizon = min(
             (side.keys[-1] for side in (source, destination) if not side.ended), default=None
         )
@@ -272,40 +283,68 @@ class Finder:
 
     # Splitting
 
-    async def _split_for_idle(self, shards: list[RangeShard]) -> None:
+    def _share_with_idle(self, shards: list[RangeShard], group: asyncio.TaskGroup) -> None:
         queue = self._queue
-        while not self._unordered and queue.idle > queue.waiting.qsize() + queue.promised:
-            queue.promised += 1
-            try:
-                right = await self._split_widest(shards)
-            finally:
-                queue.promised -= 1
-            if right is None:
-                return
-            queue.waiting.put_nowait(right)
+        if self._unordered or queue.unserved <= 0:
+            return
+        if (queue.sharing is None or queue.sharing.done()) and (victims := self._victims()):
+            queue.sharing = group.create_task(self._share(victims, shards))
 
-    async def _split_widest(self, shards: list[RangeShard]) -> RangeShard | None:
-        """Splits the range with most left; None where none is worth it.
+    def _victims(self) -> list[tuple[RangeShard, int]]:
+        """The ranges to cut for the idle listers, and into how many each: those with most left."""
+        queue = self._queue
+        pieces = dict.fromkeys(queue.active, 1)
+        for _ in range(queue.unserved):
+            name, widest = max(
+                queue.active.items(), key=lambda item: item[1].pages_left / pieces[item[0]]
+            )
+            if not widest.can_be_cut(pieces[name] + 1):
+                break
+            pieces[name] += 1
+        return [(queue.active[name], count) for name, count in pieces.items() if count > 1]
 
-        Both halves are recorded together, before anything else is: a record of the left one alone
-        would lose the right one in a crash. And before the right one is walked, or both would cover
-        it.
+    async def _share(self, victims: list[tuple[RangeShard, int]], shards: list[RangeShard]) -> None:
+        """Cuts ranges and queues what is cut off.
+
+        All that a cut makes is recorded together, before anything else is: a record of the left
+        range alone would lose the others in a crash. And before those are walked, or two would
+        cover the same keys.
         """
+        ends = {victim.ident: await self._far_end(victim) for victim, _ in victims}
         queue = self._queue
+        cut: list[RangeShard] = []
+        new: list[RangeShard] = []
         async with self._saving:
-            if not queue.active:
-                return None
-            victim = max(queue.active.values(), key=lambda shard: shard.pages_left)
-            idle = 1 + queue.idle - queue.waiting.qsize() - queue.promised
-            middle = victim.split_at(self._alphabet, max(1, idle))
-            if middle is None:
-                return None
-            right = victim.split(middle, self._name())
+            for victim, pieces in victims:
+                rights = self._cut(victim, pieces, ends[victim.ident])
+                cut += [victim] if rights else []
+                new += rights
+            if not new:
+                return
+            shards += new
+            queue.active.update((shard.ident, shard) for shard in new)
+            await self._record([*cut, *new])
+        for shard in sorted(new, key=lambda shard: shard.after):
+            queue.waiting.put_nowait(shard)
+
+    async def _far_end(self, victim: RangeShard) -> str | None:
+        listing = victim.open_listing
+        if listing is None or not victim.is_far:
+            return None
+        victim.probed = True
+        return await far_end(victim, listing.side, self._alphabet)
+
+    def _cut(self, victim: RangeShard, pieces: int, end: str | None) -> list[RangeShard]:
+        """The ranges cut off, one of which is all beyond `end`, where hardly a key is."""
+        if victim.done:
+            return []
+        rights: list[RangeShard] = []
+        if end is not None and victim.low < end and (victim.until is None or end < victim.until):
+            rights = victim.split_all([end], self._name)
             victim.estimate(self._alphabet)
-            shards.append(right)
-            queue.active[right.ident] = right
-            await self._record([victim, right])
-        return right
+        rights += victim.split_all(victim.cuts(pieces, self._alphabet), self._name)
+        victim.estimate(self._alphabet)
+        return rights
 
     async def _save(self, shards: list[RangeShard]) -> None:
         async with self._saving:
@@ -338,25 +377,38 @@ class Finder:
         order could otherwise lose keys between two ranges that are both in order."""
         ranges = sorted(shards, key=lambda shard: (shard.scope, shard.after))
         _refuse_gaps(ranges)
-        for left, right in pairwise(ranges):
-            if left.scope != right.scope:
-                continue
-            await self._stitch_side(self._scan.source, left, left.source, right.source)
-            await self._stitch_side(
-                self._scan.destination, left, left.destination, right.destination
+        seams = [
+            seam
+            for left, right in pairwise(ranges)
+            if left.scope == right.scope
+            for seam in (
+                _Seam(self._scan.source, left, left.source, right.source),
+                _Seam(self._scan.destination, left, left.destination, right.destination),
             )
+            if seam.end.beyond != seam.start.first
+        ]
+        await gather_bounded(self._stitch_seam, seams, self._scan.listers)
 
-    async def _stitch_side(self, side: Side, left: RangeShard, end: Edge, start: Edge) -> None:
-        if end.beyond == start.first:
-            return
+    async def _stitch_seam(self, seam: _Seam) -> None:
+        side, left = seam.side, seam.left
         border = left.until or ""
-        seen, found = end.beyond or "", start.first or ""
+        seen, found = seam.end.beyond or "", seam.start.first or ""
         for _ in range(_LOOKS):
-            seen = await first_key(side, left.prefix, end.last or left.after, border)
+            seen = await first_key(side, left.prefix, seam.end.last or left.after, border)
             found = await first_key(side, left.prefix, border, border)
             if seen == found:
                 return
         raise OrderError(side.store, seen, found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seam:
+    """Where a range ends and the next one starts, as one side listed them."""
+
+    side: Side
+    left: RangeShard
+    end: Edge
+    start: Edge
 
 
 def _refuse_gaps(ranges: Sequence[RangeShard]) -> None:
@@ -380,6 +432,11 @@ def _note_edge(edge: Edge, listing: Listing, taken: Sequence[str]) -> None:
     edge.beyond = listing.beyond
 
 
-def _sample(keys: Sequence[str], prefix: str) -> list[str]:
-    start = len(prefix)
-    return [key[start:] for key in (*keys[:: max(1, len(keys) // 8)], *keys[-1:])]
+def _sample(keys: Sequence[str]) -> list[str]:
+    """Some of the ascending keys, without what all of them start with."""
+    if not keys:
+        return []
+    start = len(common_prefix([keys[0], keys[-1]]))
+    # Numbered keys at a step of 8 or 10 would show some digits only.
+    step = max(1, min(_SAMPLE_STEP, len(keys) // 8))
+    return [key[start:] for key in (*keys[::step], keys[-1])]

@@ -42,6 +42,14 @@ class Side:
             self.base + prefix, start_after=self.base + after if after else "", token=token
         )
 
+    async def any_after(self, prefix: str, after: str) -> str:
+        """The first relative key that the store lists after `after`, NO_KEY where there is none.
+        A store may be wrong in that, or ignore `after`: it is good for a guess."""
+        page = await self.store.list(
+            self.base + prefix, start_after=self.base + after if after else "", limit=1
+        )
+        return next((entry.key[len(self.base) :] for entry in page.entries), NO_KEY)
+
     def refuse_strangers(self, prefix: str, entries: Sequence[ObjectEntry]) -> None:
         """Raises UnsupportedError where a listing holds keys that were not asked for."""
         start = self.base + prefix
@@ -165,6 +173,10 @@ class StoreListing(Window):
         self._last = ""
         self._token = ""
         self._fetch: asyncio.Task[ListPage] | None = asyncio.create_task(self._page())
+
+    @property
+    def side(self) -> Side:
+        return self._side
 
     @property
     def reached(self) -> str:

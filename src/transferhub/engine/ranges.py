@@ -9,6 +9,9 @@ from collections.abc import Iterable, Sequence
 _DIGITS = 16
 """Characters of a key that take part in a split, after what both ends have in common."""
 
+_SHARES = 1 << 30
+"""Shares of an interval are multiples of this part of it."""
+
 _SURROGATES = range(0xD800, 0xE000)
 
 
@@ -24,10 +27,9 @@ class Alphabet:
         self._seen: set[str] = set()
 
     def learn(self, keys: Iterable[str]) -> None:
-        for key in keys:
-            for letter in set(key) - self._seen:
-                self._seen.add(letter)
-                insort(self.letters, letter)
+        for letter in set("".join(keys)) - self._seen:
+            self._seen.add(letter)
+            insort(self.letters, letter)
 
     def following(self, letter: str) -> str:
         """The next letter that was seen, or the next one there is."""
@@ -62,20 +64,25 @@ def width(after: str, until: str | None, low: str, high: str, alphabet: Alphabet
     return part / whole if whole > 0 else 0.0
 
 
-def midpoint(after: str, until: str | None, prefix: str, alphabet: Alphabet) -> str | None:
-    """A string strictly between `after` and `until` (None: no upper end) of keys that start with
-    `prefix`, near the middle by the alphabet; None where there is no room."""
-    if not alphabet.letters:
-        return None
+def cuts(
+    after: str, until: str | None, prefix: str, shares: Iterable[float], alphabet: Alphabet
+) -> list[str]:
+    """Strings strictly between `after` and `until` (None: no upper end) of keys that start with
+    `prefix`, ascending, at these shares of the way by the alphabet; fewer where there is no
+    room."""
     low = max(after, prefix)
     common = _common(low, until) if until is not None else prefix
-    if not low.startswith(common):
-        return None
+    if not alphabet.letters or not low.startswith(common):
+        return []
     first, last = _number(low, common, alphabet), _number(until, common, alphabet)
-    middle = common + _text((first + last) // 2, alphabet)
-    if low < middle and (until is None or middle < until):
-        return middle
-    return None
+    found = {common + _text(first + _share(last - first, share), alphabet) for share in shares}
+    return sorted(key for key in found if low < key and (until is None or key < until))
+
+
+def midpoint(after: str, until: str | None, prefix: str, alphabet: Alphabet) -> str | None:
+    """A string strictly between `after` and `until`, near the middle; None where there is no
+    room."""
+    return next(iter(cuts(after, until, prefix, (0.5,), alphabet)), None)
 
 
 def carries(low: str, until: str | None, depth: int, alphabet: Alphabet) -> list[str]:
@@ -110,27 +117,42 @@ def _common(*keys: str | None) -> str:
     return common_prefix(known) if len(known) == len(keys) else ""
 
 
+def _share(whole: int, share: float) -> int:
+    return whole * int(share * _SHARES) // _SHARES
+
+
 def _number(key: str | None, common: str, alphabet: Alphabet) -> int:
-    """The key after `common` as a number with one digit a letter; None is the end of all keys."""
-    base = len(alphabet.letters) + 2
+    """The key after `common` as a number with one digit a letter; None is the end of all keys.
+
+    It grows with the key: after a letter that was never seen, no other counts.
+    """
+    base = _base(alphabet)
     if key is None:
-        return int(base**_DIGITS) - 1
+        return int(base**_DIGITS)
+    letters = alphabet.letters
     number = 0
-    text = key[len(common) : len(common) + _DIGITS]
-    for letter in text:
-        number = number * base + 1 + bisect_left(alphabet.letters, letter)
-    return int(number * base ** (_DIGITS - len(text)))
+    left = _DIGITS
+    for letter in key[len(common) : len(common) + _DIGITS]:
+        place = bisect_left(letters, letter)
+        if place == len(letters):
+            return int((number + 1) * base**left) - 1
+        number = number * base + place
+        left -= 1
+        if letters[place] != letter:
+            break
+    return int(number * base**left)
 
 
 def _text(number: int, alphabet: Alphabet) -> str:
-    base = len(alphabet.letters) + 2
-    digits = []
+    """The shortest key of that number."""
+    base, letters = _base(alphabet), alphabet.letters
+    places: list[int] = []
     for _ in range(_DIGITS):
-        number, digit = divmod(number, base)
-        digits.append(digit)
-    letters = []
-    for digit in reversed(digits):
-        if digit == 0:
-            break
-        letters.append(alphabet.letters[min(digit, len(alphabet.letters)) - 1])
-    return "".join(letters)
+        number, place = divmod(number, base)
+        if place or places:
+            places.append(min(place, len(letters) - 1))
+    return "".join([letters[place] for place in reversed(places)])
+
+
+def _base(alphabet: Alphabet) -> int:
+    return max(2, len(alphabet.letters))

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from transferhub.engine.listing import Listing, StoreListing
-from transferhub.engine.ranges import Alphabet, carries, common_prefix, midpoint, width
+from transferhub.engine.ranges import Alphabet, carries, common_prefix, cuts, width
 from transferhub.model.transfer import ScanCounts, Shard, Transfer
 
 _UNKNOWN_PAGES = 1_000.0
 """Pages that a range is taken to have left where its letters do not tell."""
 
-_WORTH_SPLITTING = 2.0
-"""Pages that must be left for a split to gain time."""
+_LEAST_PAGES = 2.0
+"""Pages of each range that a cut makes: the last one of each is listed in vain by half."""
+
+_FAR_PAGES = 500.0
+"""A range that seems to have more left is rather one whose end is far from its keys."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -38,6 +42,7 @@ class RangeShard:
         position: every key up to here is decided.
         unordered: names of the sides that are sorted on disk.
         pending: decided and not recorded yet.
+        probed: where its keys end was asked, and nothing has changed since.
     """
 
     ident: str
@@ -56,6 +61,7 @@ class RangeShard:
     listings: tuple[Listing, ...] = ()
     pages: int = 0
     pages_left: float = 0.0
+    probed: bool = False
 
     def to_record(self) -> Shard:
         detail = {
@@ -100,29 +106,43 @@ class RangeShard:
             default=0.0,
         )
 
-    def split_at(self, alphabet: Alphabet, idle: int) -> str | None:
-        """A key to split what is left at, None where a split would gain nothing.
-
-        While the end of the range is far from the keys that were seen, the key is one at which a
-        letter steps up, so that `idle` splits in a row reach from wide steps to narrow ones; near
-        the end it is the middle.
-        """
-        if self.done or self.pages_left < _WORTH_SPLITTING:
-            return None
+    @property
+    def low(self) -> str:
+        """The last key that any side has listed. Splits come after it."""
         reached = [listing.reached for listing in self._store_listings()]
-        low = max([self.position, self.after, *reached])
-        if self.until is not None and low >= self.until:
-            return None
+        return max([self.position, self.after, *reached])
+
+    @property
+    def is_far(self) -> bool:
+        """Its end is so far from the keys that were seen that asking where they end pays."""
+        return not self.probed and self.pages_left >= _FAR_PAGES
+
+    def can_be_cut(self, pieces: int) -> bool:
+        return not self.done and self.pages_left >= pieces * _LEAST_PAGES
+
+    def steps(self, alphabet: Alphabet) -> list[str]:
+        """Keys beyond which the range may end: see `carries`. The widest step first."""
+        low = self.low
         firsts = [listing.first for listing in self._store_listings() if listing.first]
         seen = len(common_prefix([low, *firsts]))
-        steps = [
-            step
-            for step in carries(low, self.until, seen, alphabet)
-            if step.startswith(self.prefix)
-        ]
-        if steps:
-            return steps[max(0, len(steps) - idle)]
-        return midpoint(low, self.until, self.prefix, alphabet)
+        steps = carries(low, self.until, seen, alphabet)
+        return [step for step in steps if step.startswith(self.prefix)]
+
+    def cuts(self, pieces: int, alphabet: Alphabet) -> list[str]:
+        """Keys that cut what is left into so many even ranges, ascending; fewer where there is not
+        enough left. The page that is on its way stays with the first."""
+        while pieces > 1 and not self.can_be_cut(pieces):
+            pieces -= 1
+        low = self.low
+        if pieces <= 1 or (self.until is not None and low >= self.until):
+            return []
+        near = 1.0 / self.pages_left
+        shares = [near + (1.0 - near) * number / pieces for number in range(1, pieces)]
+        return cuts(low, self.until, self.prefix, shares, alphabet)
+
+    def split_all(self, keys: Sequence[str], name: Callable[[], str]) -> list[RangeShard]:
+        """Splits at each of the ascending keys and returns the new shards."""
+        return [self.split(key, name()) for key in reversed(keys)]
 
     def split(self, middle: str, ident: str) -> RangeShard:
         """Gives everything after `middle` to a new shard."""
@@ -135,9 +155,15 @@ class RangeShard:
             position=middle,
         )
         self.until = middle
+        self.probed = False
         for listing in self.listings:
             listing.shrink(middle)
         return right
+
+    @property
+    def open_listing(self) -> StoreListing | None:
+        """A listing that has not ended, the source's first."""
+        return next((each for each in self._store_listings() if not each.ended), None)
 
     def _left(self, listing: StoreListing, alphabet: Alphabet) -> float:
         start = listing.first or self.after

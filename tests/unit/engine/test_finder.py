@@ -218,31 +218,58 @@ def test_a_scan_that_crashed_goes_on_without_gap_or_duplicate(
     asyncio.run(check())
 
 
+class Counted(MemoryStore):
+    """Answers like a server that is some way off, and remembers what it was asked."""
+
+    def __init__(self, content: Content, **options: Any) -> None:
+        super().__init__(clock=lambda: T0, **options)
+        self.content = content
+        self.starts: list[str] = []
+        self.limits: list[int] = []
+
+    async def list(self, prefix: str = "", **options: Any) -> Any:
+        await asyncio.sleep(0.002)
+        self.starts.append(options.get("start_after", ""))
+        self.limits.append(options.get("limit", 0))
+        return await super().list(prefix, **options)
+
+
+async def counted(content: Content, **options: Any) -> Counted:
+    store = Counted(content, **options)
+    for key, body in content.items():
+        md5 = hashlib.md5(body, usedforsecurity=False).digest()
+        await store.put(key, body, attributes=Attributes(), options=WriteOptions(), md5=md5)
+    return store
+
+
 async def test_a_flat_prefix_is_listed_by_many_listers(spool: Path) -> None:
-    content = {f"flat/{number:06d}": b"" for number in range(4_000)}
-    requests: list[str] = []
-
-    class Counted(MemoryStore):
-        async def list(self, prefix: str = "", **options: Any) -> Any:
-            await asyncio.sleep(0.002)
-            requests.append(options.get("start_after", ""))
-            return await super().list(prefix, **options)
-
-    source = Counted(clock=lambda: T0, page_keys=50)
-    for key in content:
-        await source.put(
-            key,
-            b"",
-            attributes=Attributes(),
-            options=WriteOptions(),
-            md5=hashlib.md5(b"", usedforsecurity=False).digest(),
-        )
+    source = await counted({f"flat/{number:06d}": b"" for number in range(4_000)}, page_keys=50)
     destination = await filled({}, NEW)
     transfers, survey, _ = await scanned(source, destination, spool, listers=16)
     assert len(transfers) == 4_000
     assert survey.counts.scanned_source == 4_000
-    assert len({start for start in requests if start}) >= 12  # ranges of its own
-    assert len(requests) < 3 * 4_000 / 50
+    assert len({start for start in source.starts if start}) >= 12  # ranges of its own
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        [f"flat/{number:06d}" for number in range(20_000)],
+        [f"{folder:03}/{number:06d}" for folder in range(100) for number in range(200)],
+        [f"{number * 7919 % 20011:05x}" for number in range(20_000)],
+    ],
+    ids=["numbered", "folders", "scattered"],
+)
+async def test_many_listers_take_hardly_more_requests_than_one(
+    spool: Path, names: list[str]
+) -> None:
+    content = dict.fromkeys(names, b"")
+    source = await counted(content, page_keys=50)
+    destination = await counted(content, page_keys=50)
+    _, survey, _ = await scanned(source, destination, spool, listers=16)
+    assert survey.counts.same == len(names)
+    asked = len(source.starts) + len(destination.starts)
+    assert asked <= 1.15 * 2 * len(names) / 50
 
 
 async def test_same_second_is_settled_by_etags(spool: Path) -> None:

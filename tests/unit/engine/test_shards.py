@@ -87,15 +87,16 @@ def test_a_range_is_split_beyond_what_is_listed_already(
 ) -> None:
     async def check() -> None:
         shard, alphabet = await listed(sorted(names), pages=pages, per_page=5)
-        middle = shard.split_at(alphabet, idle)
-        if middle is not None:
-            assert middle > shard.position
+        keys = shard.cuts(1 + idle, alphabet)
+        assert all(key > shard.position for key in keys)
+        assert keys == sorted(set(keys))
+        assert len(keys) <= idle
 
     asyncio.run(check())
 
 
 async def test_a_range_that_is_done_or_nearly_done_is_not_split() -> None:
     shard, alphabet = await listed([f"{n:03}" for n in range(30)], pages=3, per_page=10)
-    assert shard.split_at(alphabet, 1) is None
+    assert shard.cuts(2, alphabet) == []
     shard.pages_left, shard.done = 1_000.0, True
-    assert shard.split_at(alphabet, 1) is None
+    assert shard.cuts(2, alphabet) == []
