@@ -1,7 +1,7 @@
 """Pages of ListObjectsV2 and ListObjects: what S3 answers, as entries.
 
-A page is read by two parsers that agree: an expression for the layouts that nearly every server
-sends, which takes a quarter of the time, and ElementTree for everything else.
+A page is read by two parsers that agree: expressions for the layouts that nearly every server
+sends, which take a fifth of the time, and ElementTree for everything else.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import partial
+from functools import lru_cache, partial
 from typing import NamedTuple, cast
 from urllib.parse import unquote_plus
 from xml.etree import ElementTree as ET
@@ -32,11 +32,7 @@ class Page(NamedTuple):
 
 
 class _Columns(NamedTuple):
-    """The entries as they stand in the XML, entities resolved, field by field.
-
-    Attributes:
-        etags: with or without quotes.
-    """
+    """The entries as they stand in the XML, field by field; ETags without quotes."""
 
     keys: Sequence[str] = ()
     modified_at: Sequence[str] = ()
@@ -55,14 +51,27 @@ def parse_page(body: bytes) -> Page:
 
 _OWNER = "(?:<Owner>(?:<ID>[^<]*</ID>|<DisplayName>[^<]*</DisplayName>|<DisplayName/>)*</Owner>)?"
 _QUOTE = '(?:"|&quot;|&#34;)?'
-_KEY = "<Key>(?P<keys>[^<]*)</Key>"
-_TIME = "<LastModified>(?P<modified_at>[^<]*)</LastModified>"
-_ETAG = f'(?:<ETag>{_QUOTE}(?P<etags>[^<&"]*){_QUOTE}</ETag>)?'
+_VALUES = {
+    "keys": "[^<]*",
+    "modified_at": "[^<]*",
+    "etags": '[^<&"]*',
+    "sizes": "[0-9]+",
+    "storage_classes": "[^<]*",
+}
+
+
+def _value(name: str) -> str:
+    return f"(?P<{name}>{_VALUES[name]})"
+
+
+_KEY = f"<Key>{_value('keys')}</Key>"
+_TIME = f"<LastModified>{_value('modified_at')}</LastModified>"
+_ETAG = f"(?:<ETag>{_QUOTE}{_value('etags')}{_QUOTE}</ETag>)?"
 _CHECKSUMS = (
     "(?:<ChecksumAlgorithm>[^<]*</ChecksumAlgorithm>)*(?:<ChecksumType>[^<]*</ChecksumType>)?"
 )
-_SIZE = "<Size>(?P<sizes>[0-9]+)</Size>"
-_CLASS = "(?:<StorageClass>(?P<storage_classes>[^<]*)</StorageClass>)?"
+_SIZE = f"<Size>{_value('sizes')}</Size>"
+_CLASS = f"(?:<StorageClass>{_value('storage_classes')}</StorageClass>)?"
 _LAYOUTS = (
     # Amazon S3, and those that follow it to the letter.
     re.compile(
@@ -89,22 +98,52 @@ def parse_known_layout(body: bytes) -> Page | None:
     if start < 0:
         return None
     end = text.rfind(_CLOSE) + len(_CLOSE)
-    layout = next((one for one in _LAYOUTS if one.match(text, start, end)), None)
-    if layout is None:
+    found = (layout.match(text, start, end) for layout in _LAYOUTS)
+    first = next((match for match in found if match is not None), None)
+    if first is None:
         return None
+    columns = _rows_like(first, text, end) or _rows_of(first.re, text, start, end)
+    fields = _shell(text[:start], text[end:]) if columns else None
+    if columns is None or fields is None:
+        return None
+    try:
+        return _page(fields, _unescaped(columns))
+    except UnknownEntityError:
+        return None
+
+
+def _rows_like(first: re.Match[str], text: str, end: int) -> _Columns | None:
+    """The entries where all are written as the first one is, as they mostly are; else None."""
+    spans = sorted((first.span(name), name) for name in _VALUES if first.span(name)[0] >= 0)
+    starts = [first.start(), *(span[1] for span, _ in spans)]
+    ends = [*(span[0] for span, _ in spans), first.end()]
+    frames = tuple(text[a:b] for a, b in zip(starts, ends, strict=True))
+    names = tuple(name for _, name in spans)
+    rows = _expression(frames, names).findall(text, first.start(), end)
+    columns = dict(zip(names, zip(*rows, strict=True), strict=True))
+    # Every character belongs to one of the rows.
+    values = sum(len("".join(column)) for column in columns.values())
+    if values + len(rows) * sum(map(len, frames)) != end - first.start():
+        return None
+    missing = dict.fromkeys(_VALUES.keys() - columns.keys(), ("",) * len(rows))
+    return _Columns(**columns, **missing)
+
+
+@lru_cache(maxsize=8)
+def _expression(frames: Sequence[str], names: Sequence[str]) -> re.Pattern[str]:
+    """For rows of these values, with these texts before, between and after them."""
+    head, *others = map(re.escape, frames)
+    values = [f"({_VALUES[name]}){frame}" for name, frame in zip(names, others, strict=True)]
+    return re.compile(head + "".join(values))
+
+
+def _rows_of(layout: re.Pattern[str], text: str, start: int, end: int) -> _Columns | None:
     rows = layout.findall(text, start, end)
     count = len(rows)
     # Every row was understood, and nothing stands between them.
     if text.count(_OPEN) != count or text.count(_CLOSE + _OPEN) != count - 1:
         return None
-    fields = _shell(text[:start], text[end:])
-    if fields is None:
-        return None
-    columns = _Columns(**dict(zip(layout.groupindex, zip(*rows, strict=True), strict=True)))
-    try:
-        return _page(fields, _unescaped(columns) if _AND in text else columns)
-    except UnknownEntityError:
-        return None
+    return _Columns(**dict(zip(layout.groupindex, zip(*rows, strict=True), strict=True)))
 
 
 def _shell(head: str, tail: str) -> Mapping[str, str] | None:
@@ -126,14 +165,18 @@ def _is_utf8(head: str) -> bool:
 
 def _unescaped(columns: _Columns) -> _Columns:
     """ETags hold no references: such a page is not of the known layout."""
-    keys, modified_at, etags, sizes, storage_classes = columns
-    return _Columns(
-        [unescape(key) if _AND in key else key for key in keys],
-        modified_at,
-        etags,
-        sizes,
-        [unescape(name) if _AND in name else name for name in storage_classes],
+    return columns._replace(
+        keys=_each(unescape, columns.keys, _AND),
+        storage_classes=_each(unescape, columns.storage_classes, _AND),
     )
+
+
+def _each(change: Callable[[str], str], texts: Sequence[str], marks: str) -> Sequence[str]:
+    """The texts, those with one of the marks changed."""
+    whole = "".join(texts)
+    if not any(mark in whole for mark in marks):
+        return texts
+    return [change(one) if any(mark in one for mark in marks) else one for one in texts]
 
 
 def parse_any_layout(body: bytes) -> Page:
@@ -149,7 +192,9 @@ def parse_any_layout(body: bytes) -> Page:
     if local_name(root) != "ListBucketResult":
         raise BadXmlError(f"<ListBucketResult> was expected, <{local_name(root)}> came")
     rows = [_row(_fields(child)) for child in root if local_name(child) == "Contents"]
-    return _page(_fields(root), _Columns._make(zip(*rows, strict=True)) if rows else _Columns())
+    columns = _Columns._make(zip(*rows, strict=True)) if rows else _Columns()
+    etags = [etag.strip('"') for etag in columns.etags]
+    return _page(_fields(root), columns._replace(etags=etags))
 
 
 def _row(fields: Mapping[str, str]) -> tuple[str, ...]:
@@ -171,7 +216,7 @@ _new_entry = cast(
 def _page(fields: Mapping[str, str], columns: _Columns) -> Page:
     keys = columns.keys
     if fields.get("EncodingType", "").lower() == "url":
-        keys = [decode_key(key) if "%" in key or "+" in key else key for key in keys]
+        keys = _each(decode_key, keys, "%+")
     # Many objects of a page are often of the same second.
     times = {text: parse_time(text) for text in set(columns.modified_at)}
     try:
@@ -181,8 +226,8 @@ def _page(fields: Mapping[str, str], columns: _Columns) -> Page:
                 zip(
                     keys,
                     map(int, columns.sizes),
-                    [etag.strip('"') for etag in columns.etags],
-                    [times[text] for text in columns.modified_at],
+                    columns.etags,
+                    map(times.__getitem__, columns.modified_at),
                     columns.storage_classes,
                     strict=True,
                 ),
