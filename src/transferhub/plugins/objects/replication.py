@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from transferhub.engine.compare import CompareMode, Comparison, is_md5
+from transferhub.engine.compare import CompareMode, Comparison, is_md5, part_count
 from transferhub.engine.finder import EntryPages, Finder, Scan, ScanRecord
 from transferhub.engine.listing import Side
 from transferhub.engine.merge import Selection
-from transferhub.engine.multipart import expected_etag, is_whole, part_size, parts_of
+from transferhub.engine.multipart import (
+    expected_etag,
+    is_followed,
+    is_whole,
+    part_size,
+    parts_of,
+)
 from transferhub.engine.replication import Copied, PartPlan
-from transferhub.engine.verify import md5_of, verify_read, verify_written
+from transferhub.engine.verify import (
+    md5_of,
+    told_md5,
+    verify_length,
+    verify_md5,
+    verify_written,
+)
 from transferhub.errors import (
     ArchivedError,
     ChangedError,
@@ -41,6 +54,7 @@ _CLOCK_TOLERANCE = timedelta(seconds=90)
 _CREATED_WITHIN = timedelta(minutes=10)
 """An upload whose id a crash left untold is known by its key and its time: not before the intent,
 as far as clocks agree, and not long after it, for it may have waited for its turn."""
+_REMEMBERED_UPLOADS = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +109,10 @@ class ObjectReplication:
         self._compare = compare
         self._writing = writing
         self._listers = listers
+        # What this process has learned (docs/decisions/0013-md5-of-the-servers.md).
+        self._etags_tell = True  # the destination's etags are MD5s
+        self._parts_need_md5 = False
+        self._hashed: dict[str, set[int]] = {}  # by upload: parts that were sent with their MD5
 
     @property
     def server_side(self) -> bool:
@@ -102,13 +120,21 @@ class ObjectReplication:
         return self._writing.server_side
 
     async def check(self) -> None:
-        for store in (self._source, self._destination):
-            try:
-                await store.check()
-            except DeniedError as error:
-                # Who names each key needs no right to list.
-                if self._scope.keys is None or error.vendor_code != "AccessDenied":
-                    raise
+        # At once, but it is the source of which a person hears first.
+        checks = await asyncio.gather(
+            self._check(self._source), self._check(self._destination), return_exceptions=True
+        )
+        for failure in checks:
+            if failure is not None:
+                raise failure
+
+    async def _check(self, store: ObjectStore) -> None:
+        try:
+            await store.check()
+        except DeniedError as error:
+            # Who names each key needs no right to list.
+            if self._scope.keys is None or error.vendor_code != "AccessDenied":
+                raise
 
     async def find(
         self, run: RunId, record: ScanRecord, spool: Path, talk: Callable[[str], None]
@@ -150,7 +176,10 @@ class ObjectReplication:
         if not capable.multipart or is_whole(transfer.size, transfer.etag, largest, chosen):
             return None
         each = part_size(transfer.size, transfer.etag, chosen)
-        return PartPlan(key=self._keys.landing(transfer.key), parts=parts_of(transfer.size, each))
+        parts = parts_of(transfer.size, each)
+        if len(parts) == 1 and not capable.md5_etags:
+            return None  # one part is for the sake of the etag
+        return PartPlan(key=self._keys.landing(transfer.key), parts=parts)
 
     def weight(self, transfer: Transfer) -> int:
         return 0 if self._writing.server_side else transfer.size
@@ -166,20 +195,34 @@ class ObjectReplication:
     async def _copy_through(self, transfer: Transfer) -> Copied:
         key = self._keys.landing(transfer.key)
         info, body = await self._read(transfer)
-        md5 = await md5_of(body)
-        verify_read(
-            info,
-            body,
-            md5,
-            md5_etags=self._source.capabilities.md5_etags,
-            where=self._source.location,
-        )
+        verify_length(info, body, where=self._source.location)
         attributes, options = await self._written_as(info)
-        written = await self._destination.put(
-            key, body, attributes=attributes, options=options, md5=md5
-        )
-        self._verify(key, written, md5.hex())
+        told = told_md5(info, md5_etags=self._source.capabilities.md5_etags)
+        if told is not None and not self._proves_writes():
+            await self._verify_bytes(info, body)
+        try:
+            # Of bytes that are not those of the source's etag, the destination says so.
+            md5 = told or await md5_of(body)
+            written = await self._destination.put(
+                key, body, attributes=attributes, options=options, md5=md5
+            )
+            self._verify(key, written, md5.hex())
+        except CorruptError:
+            if told is not None:
+                await self._verify_bytes(info, body)
+            raise
+        if told is not None and self._proves_writes() and not _tells(written):
+            self._etags_tell = False
+            await self._verify_bytes(info, body)
         return Copied(moved_bytes=len(body), etag=written.etag, note=_note(written))
+
+    def _proves_writes(self) -> bool:
+        """Whether the destination's etags tell what bytes it got."""
+        by_key = self._writing.options.sse.startswith("aws:kms")
+        return self._destination.capabilities.md5_etags and self._etags_tell and not by_key
+
+    async def _verify_bytes(self, info: ObjectInfo, body: bytes) -> None:
+        verify_md5(info, await md5_of(body), where=self._source.location)
 
     async def _read(self, transfer: Transfer) -> tuple[ObjectInfo, bytes]:
         """The object as it is now, whole; one that outgrew its listing starts over instead."""
@@ -263,11 +306,52 @@ class ObjectReplication:
             )
             return copied.etag
         body = await self._read_part(transfer, part)
-        md5 = await md5_of(body)
+        if (
+            not self._parts_need_md5
+            and self._may_prove()
+            and is_followed(part, transfer.size, transfer.etag)
+        ):
+            etag = await self._send_unhashed(upload, part, body)
+            if etag:
+                return etag
+        return await self._send_hashed(upload, part, body, await md5_of(body))
+
+    def _may_prove(self) -> bool:
+        """Whether the etags of all parts together may turn out to be that of the source."""
+        return self._source.capabilities.md5_etags and self._proves_writes()
+
+    async def _send_unhashed(self, upload: Upload, part: Part, body: bytes) -> str:
+        """Uploads a part whose etag `finish` holds against the source's.
+
+        Returns:
+            The etag; "" where it tells nothing, or where the destination wants an MD5.
+        """
+        try:
+            uploaded = await self._destination.upload_part(
+                upload.key, upload.upload_id, part.number, body, md5=None
+            )
+        except StoreError as error:
+            # A bucket that locks objects takes no part without one.
+            if error.vendor_code != "InvalidRequest":
+                raise
+            self._parts_need_md5 = True
+            return ""
+        if uploaded.encrypted_by_key or not is_md5(uploaded.etag):
+            self._etags_tell = False
+            return ""
+        return uploaded.etag
+
+    async def _send_hashed(self, upload: Upload, part: Part, body: bytes, md5: bytes) -> str:
         uploaded = await self._destination.upload_part(
             upload.key, upload.upload_id, part.number, body, md5=md5
         )
-        self._verify(upload.key, Written(etag=uploaded.etag), md5.hex())
+        if uploaded.encrypted_by_key:
+            self._etags_tell = False
+        else:
+            self._verify(upload.key, Written(etag=uploaded.etag), md5.hex())
+        if len(self._hashed) > _REMEMBERED_UPLOADS:
+            self._hashed.clear()  # then some parts are read once more
+        self._hashed.setdefault(upload.upload_id, set()).add(part.number)
         return uploaded.etag
 
     async def _read_part(self, transfer: Transfer, part: Part) -> bytes:
@@ -289,6 +373,7 @@ class ObjectReplication:
         return body
 
     async def finish(self, transfer: Transfer, upload: Upload, parts: Sequence[Part]) -> Copied:
+        parts = await self._proven(transfer, upload, parts)
         uploaded = [UploadedPart(number=p.number, etag=p.etag, size=p.size) for p in parts]
         expected = self._expected(parts)
         try:
@@ -300,8 +385,47 @@ class ObjectReplication:
                 raise
             written = await self._completed_before(transfer, upload, expected, error)
         self._verify(upload.key, written, expected)
+        self._hashed.pop(upload.upload_id, None)
         moved = 0 if self._writing.server_side else transfer.size
         return Copied(moved_bytes=moved, etag=written.etag, note=_note(written))
+
+    async def _proven(
+        self, transfer: Transfer, upload: Upload, parts: Sequence[Part]
+    ) -> Sequence[Part]:
+        """The parts, none of which holds other bytes than the source has.
+
+        Where their etags together are that of the source, they do not. Else the part size was a
+        wrong guess, or a part was damaged on its way: those that were sent without an MD5 of ours
+        (by whatever process) are read again.
+        """
+        if (
+            self._writing.server_side
+            or part_count(transfer.etag) != len(parts)
+            or not self._may_prove()
+            or self._expected(parts) == transfer.etag
+        ):
+            return parts
+        self._parts_need_md5 = True
+        hashed = self._hashed.get(upload.upload_id, set())
+        return [
+            part if part.number in hashed else await self._read_again(transfer, upload, part)
+            for part in parts
+        ]
+
+    async def _read_again(self, transfer: Transfer, upload: Upload, part: Part) -> Part:
+        """The part; sent once more where it holds other bytes than two readings give."""
+        if not self._etags_tell or not is_md5(part.etag):
+            return part  # whoever sent it saw that, and sent it with its MD5
+        md5 = await md5_of(await self._read_part(transfer, part))
+        if md5.hex() == part.etag:
+            return part
+        body = await self._read_part(transfer, part)
+        if await md5_of(body) != md5:
+            raise CorruptError(
+                f"part {part.number} of {transfer.key!r} at {self._source.location} comes with other"
+                " bytes each time; the way from there is damaged"
+            )
+        return part._replace(etag=await self._send_hashed(upload, part, body, md5))
 
     def _expected(self, parts: Sequence[Part]) -> str:
         return expected_etag(parts) if self._destination.capabilities.md5_etags else ""
@@ -321,6 +445,7 @@ class ObjectReplication:
 
     async def abort(self, upload: Upload) -> None:
         if upload.upload_id:
+            self._hashed.pop(upload.upload_id, None)
             await self._destination.abort_upload(upload.key, upload.upload_id)
             return
         started_at = upload.started_at + self._clock_difference()
@@ -398,6 +523,11 @@ def _gone(error: StoreError) -> Exception:
     if isinstance(error, NotFoundError) and error.code == "not_found":
         return _GoneError(Copied(state=TransferState.VANISHED, code=error.code))
     return error
+
+
+def _tells(written: Written) -> bool:
+    """Whether the etag of a write is the MD5 of what was written."""
+    return bool(written.etag) and not written.encrypted_by_key
 
 
 def _note(written: Written) -> str:
