@@ -226,7 +226,7 @@ _SPEED = (
     ("bandwidth", "RATE", "Most bytes per second, such as 50MB/s.", "no limit"),
     ("requests", "RATE", "Most requests per second, such as 500/s.", "no limit"),
     ("attempts", "COUNT", "Tries of an object before it counts as failed.", "5"),
-    ("processes", "COUNT", "Worker processes.", "one per core"),
+    ("processes", "COUNT", "Worker processes.", "as many as the work needs, one per core at most"),
     ("concurrency", "COUNT", "Objects and parts under way at once, in all processes.", "64"),
     ("listers", "COUNT", "List requests under way at once.", "32"),
     ("memory", "SIZE", "Bytes of objects in flight, in all processes.", "256MiB"),

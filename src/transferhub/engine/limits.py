@@ -19,6 +19,12 @@ class ByteBudget:
         self.free = total
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
+    def resize(self, total: int) -> None:
+        """Changes the whole; what is held already stays held."""
+        self.free += total - self.total
+        self.total = total
+        self._wake()
+
     @asynccontextmanager
     async def hold(self, size: int) -> AsyncIterator[None]:
         size = min(size, self.total)
@@ -49,7 +55,7 @@ class ByteBudget:
             if turn.cancelled():
                 self._waiting.popleft()
                 continue
-            if size > self.free:
+            if min(size, self.total) > self.free:
                 return
             self._waiting.popleft()
             self.free -= size

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tuning:
     """Attributes:
-    processes: worker processes, of which the finder's process is one.
+    processes: worker processes at most, of which the finder's process is one.
+    as_needed: processes start when the work needs them, not all at once.
     concurrency: transfers under way at once, over all processes.
     listers: list requests under way at once.
     memory_bytes: object bytes in flight, over all processes.
@@ -23,6 +24,7 @@ class Tuning:
     """
 
     processes: int = 1
+    as_needed: bool = False
     concurrency: int = 64
     listers: int = 32
     memory_bytes: int = 256 << 20
@@ -34,18 +36,13 @@ class Tuning:
     patience: timedelta = timedelta(minutes=5)
     timeout: timedelta = timedelta(minutes=1)
 
-    def share(self) -> Tuning:
-        """What one of the processes may use."""
-        return Tuning(
+    def share(self, processes: int) -> Tuning:
+        """What one of so many processes may use."""
+        return replace(
+            self,
             processes=1,
-            concurrency=max(1, -(-self.concurrency // self.processes)),
-            listers=self.listers,
-            memory_bytes=self.memory_bytes // self.processes,
-            bandwidth=None if self.bandwidth is None else max(1, self.bandwidth // self.processes),
-            requests=None if self.requests is None else self.requests / self.processes,
-            attempts=self.attempts,
-            lease=self.lease,
-            drain=self.drain,
-            patience=self.patience,
-            timeout=self.timeout,
+            concurrency=max(1, -(-self.concurrency // processes)),
+            memory_bytes=self.memory_bytes // processes,
+            bandwidth=None if self.bandwidth is None else max(1, self.bandwidth // processes),
+            requests=None if self.requests is None else self.requests / processes,
         )

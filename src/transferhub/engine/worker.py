@@ -43,8 +43,13 @@ log = logging.getLogger(__name__)
 _SHORT_PAUSE, _LONG_PAUSE = 0.02, 0.5
 """Seconds between looks for work while there is none."""
 
-_FLUSH_SECONDS = 0.1
-_FLUSH_RESULTS = 200
+_FLUSH_SECONDS = 0.25
+_FLUSH_RESULTS = 500
+_AHEAD_SECONDS = 0.25
+"""Work is leased for so long at the present pace: small leases cost the ledger more than copying
+costs the worker, and large ones leave other workers idle at the end."""
+
+_MOST_LEASES = 1_000
 _DELETE_BATCH = 500
 
 
@@ -82,6 +87,26 @@ class _Results:
         return [*ended, *(part.lease for part in self.parts), *(f.lease for f in self.failures)]
 
 
+class _Pace:
+    """How fast work ends.
+
+    Attributes:
+        count: what has ended so far.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._then = time.monotonic()
+        self._counted = 0
+
+    def within(self, seconds: float) -> int:
+        """What ends in so many seconds, by the pace since the last call."""
+        now = time.monotonic()
+        pace = (self.count - self._counted) / max(now - self._then, 1e-3)
+        self._then, self._counted = now, self.count
+        return int(pace * seconds)
+
+
 class Worker:
     """Carries the transfers of one run in one event loop."""
 
@@ -104,7 +129,9 @@ class Worker:
         self._clock = clock
         self._policy = RetryPolicy(attempts=tuning.attempts, random=random or Random())
         self._budget = ByteBudget(tuning.memory_bytes)
-        self._slots = tuning.concurrency
+        self._pace = _Pace()
+        self._group: asyncio.TaskGroup | None = None
+        self._consumers: set[asyncio.Task[None]] = set()
         self._jobs: asyncio.Queue[list[Lease]] = asyncio.Queue()
         self._held: dict[tuple[WorkKind, int | str], Lease] = {}
         self._busy = 0
@@ -126,16 +153,39 @@ class Worker:
         """
         try:
             async with asyncio.TaskGroup() as group:
-                consumers = [group.create_task(self._consume()) for _ in range(self._slots)]
+                self._group = group
+                self._hire()
                 services = [group.create_task(self._flush()), group.create_task(self._heartbeat())]
                 await self._feed(stop)
                 await self._drain()
-                for task in (*consumers, *services):
+                for task in (*self._consumers, *services):
                     task.cancel()
         except BaseExceptionGroup as errors:
             raise first_error(errors) from None
         finally:
             await self._give_back()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether work waits because everything that may be under way is."""
+        return self._busy >= self._slots and not self._jobs.empty()
+
+    @property
+    def _slots(self) -> int:
+        return self._tuning.concurrency
+
+    def retune(self, tuning: Tuning) -> None:
+        """Changes the limits, also while it works; what is under way ends as it is."""
+        self._tuning = tuning
+        self._budget.resize(tuning.memory_bytes)
+        self._hire()
+
+    def _hire(self) -> None:
+        if self._group is None:
+            return
+        for _ in range(self._slots - len(self._consumers)):
+            consumer = self._group.create_task(self._consume())
+            self._consumers.add(consumer)
 
     # Taking work
 
@@ -159,7 +209,7 @@ class Worker:
         return await self._ledger.lease(
             self._run,
             self.ident,
-            limit=max(self._slots * 2, 16),
+            limit=min(max(self._slots * 2, 16, self._pace.within(_AHEAD_SECONDS)), _MOST_LEASES),
             max_bytes=self._tuning.memory_bytes,
             duration=self._tuning.lease,
         )
@@ -222,7 +272,7 @@ class Worker:
     # Doing it
 
     async def _consume(self) -> None:
-        while True:
+        while len(self._consumers) <= self._slots:
             job = await self._jobs.get()
             if self._jobs.qsize() <= self._slots // 2:
                 self._room.set()
@@ -235,6 +285,10 @@ class Worker:
                 if not self._busy:
                     self._idle.set()
                 self._news.set()
+            self._pace.count += len(job)
+        task = asyncio.current_task()
+        assert task is not None
+        self._consumers.discard(task)
 
     def _may_start(self, lease: Lease) -> bool:
         """False where the lease was lost in the queue, and where all attempts are spent."""

@@ -7,9 +7,10 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -20,7 +21,7 @@ from transferhub.engine.groups import first_error
 from transferhub.engine.tuning import Tuning
 from transferhub.engine.worker import Worker
 from transferhub.errors import TransferHubError
-from transferhub.hosts.replications import open_replication
+from transferhub.hosts.replications import Limits, open_replication
 from transferhub.hosts.state import open_ledger
 from transferhub.model.transfer import RunId, WorkerId
 from transferhub.plugins.objects.spec import ObjectsSpec
@@ -29,6 +30,9 @@ from transferhub.state.base import Ledger
 log = logging.getLogger(__name__)
 
 _STOP = "stop"
+_LOOK_SECONDS = 0.25
+_BUSY_SHARE = 0.7
+_BUSY_LOOKS = 2
 _JOIN_SECONDS = 2.0
 _GRACE = timedelta(seconds=10)
 
@@ -79,22 +83,22 @@ class WorkerProcesses:
         return [process.pid or 0 for process, _ in self._members]
 
     async def work(
-        self, assignments: Sequence[Assignment], ledger: Ledger, stop: asyncio.Event
+        self, number: int, assignment: Assignment, ledger: Ledger, stop: asyncio.Event
     ) -> None:
-        """Has each process carry out its assignment until `stop` is set.
+        """Has a process, counted from 0, carry out its assignment until `stop` is set.
 
         A process that dies is done without: its leases are taken back.
 
         Raises:
-            TransferHubError: what stopped one of them.
+            TransferHubError: what stopped it.
         """
-        try:
-            async with asyncio.TaskGroup() as group:
-                for member, assignment in zip(self._members, assignments, strict=True):
-                    within = assignment.tuning.drain + self._grace
-                    group.create_task(_supervise(*member, assignment, ledger, stop, within))
-        except BaseExceptionGroup as errors:
-            raise first_error(errors) from None
+        within = assignment.tuning.drain + self._grace
+        await _supervise(*self._members[number], assignment, ledger, stop, within)
+
+    def retune(self, number: int, tuning: Tuning) -> None:
+        """Changes the limits of a process that works."""
+        with suppress(OSError):  # its supervisor sees that it is gone
+            self._members[number][1].send(tuning)
 
     def close(self) -> None:
         """Ends the processes; those that still work are killed."""
@@ -185,18 +189,20 @@ def _process_main(pipe: Connection, inherited: Sequence[Connection]) -> None:
 
 async def _carry_out(assignment: Assignment, pipe: Connection) -> TransferHubError | None:
     stop = asyncio.Event()
-    listener = asyncio.create_task(_listen(pipe, stop))
     spec = ObjectsSpec.from_json(assignment.spec)
     ledger = await open_ledger(assignment.database)
-    replication = open_replication(spec, assignment.tuning, os.environ)
+    limits = Limits(assignment.tuning)
+    replication = open_replication(spec, assignment.tuning, os.environ, limits=limits)
+    worker = Worker(
+        ident=assignment.worker,
+        run=assignment.run,
+        ledger=ledger,
+        replication=replication,
+        tuning=assignment.tuning,
+    )
+    listener = asyncio.create_task(_listen(pipe, worker, limits, stop))
     try:
-        await Worker(
-            ident=assignment.worker,
-            run=assignment.run,
-            ledger=ledger,
-            replication=replication,
-            tuning=assignment.tuning,
-        ).work(stop)
+        await worker.work(stop)
     except TransferHubError as error:
         return error
     finally:
@@ -206,37 +212,101 @@ async def _carry_out(assignment: Assignment, pipe: Connection) -> TransferHubErr
     return None
 
 
-async def _listen(pipe: Connection, stop: asyncio.Event) -> None:
-    try:
-        await _receive(pipe)
-    except EOFError:
-        os._exit(1)  # nobody is left to work for; the next start takes the leases back
-    stop.set()
+async def _listen(pipe: Connection, worker: Worker, limits: Limits, stop: asyncio.Event) -> None:
+    while not stop.is_set():
+        try:
+            message = await _receive(pipe)
+        except EOFError:
+            os._exit(1)  # nobody is left to work for; the next start takes the leases back
+        if isinstance(message, Tuning):
+            limits.retune(message)
+            worker.retune(message)
+        else:
+            stop.set()
+
+
+class Load:
+    """How much of a core this process uses, over all of its threads."""
+
+    def __init__(self) -> None:
+        self._then = time.monotonic()
+        self._used = time.process_time()
+
+    def share(self) -> float:
+        """Since the last call; 1.0 is one core."""
+        now, used = time.monotonic(), time.process_time()
+        share = (used - self._used) / max(now - self._then, 1e-3)
+        self._then, self._used = now, used
+        return share
 
 
 class LocalCrew:
-    """The workers of one run: `own` in this process, and one in each worker process."""
+    """The workers of one run: `own` in this process, and as many in processes of their own as the
+    work needs. Where servers are the bottleneck one process is enough, and a second one would only
+    cost; so where the tuning says as needed, one more starts when a core is used up and work waits.
+    """
 
     def __init__(
         self,
         own: Worker,
+        limits: Limits,
         processes: WorkerProcesses,
         assignments: Sequence[Assignment],
         ledger: Ledger,
+        *,
+        tuning: Tuning,
+        load: Callable[[], float] | None = None,
     ) -> None:
+        """Args:
+        assignments: of each worker process.
+        tuning: of all of them together.
+        load: how much of a core this process has used since the last call.
+        """
         self._own = own
+        self._limits = limits
         self._processes = processes
         self._assignments = assignments
         self._ledger = ledger
+        self._tuning = tuning
+        self._load = load or Load().share
+        self._size = 1
 
     @property
     def size(self) -> int:
-        return 1 + len(self._assignments)
+        """Workers that work by now."""
+        return self._size
 
     async def work(self, stop: asyncio.Event) -> None:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._own.work(stop))
-                group.create_task(self._processes.work(self._assignments, self._ledger, stop))
+                if not self._tuning.as_needed:
+                    self._grow(group, stop, len(self._assignments))
+                for _ in self._assignments[self._size - 1 :]:
+                    await self._needs_another(stop)
+                    if stop.is_set():
+                        return
+                    self._grow(group, stop, 1)
         except BaseExceptionGroup as errors:
             raise first_error(errors) from None
+
+    async def _needs_another(self, stop: asyncio.Event) -> None:
+        """Returns when one more process would help, or `stop` is set."""
+        looks = 0
+        while not stop.is_set() and looks < _BUSY_LOOKS:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), _LOOK_SECONDS)
+            busy = self._load() > _BUSY_SHARE and self._own.is_full
+            looks = looks + 1 if busy else 0
+
+    def _grow(self, group: asyncio.TaskGroup, stop: asyncio.Event, more: int) -> None:
+        """Shares with so many more, which start to work."""
+        before, self._size = self._size, self._size + more
+        share = self._tuning.share(self._size)
+        self._limits.retune(share)
+        self._own.retune(share)
+        for number in range(before - 1):
+            self._processes.retune(number, share)
+        for number in range(before - 1, self._size - 1):
+            work = replace(self._assignments[number], tuning=share)
+            group.create_task(self._processes.work(number, work, self._ledger, stop))

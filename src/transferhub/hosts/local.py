@@ -25,7 +25,7 @@ from transferhub.errors import GuardError, InputError, TransferHubError
 from transferhub.hosts.crew import Assignment, LocalCrew, WorkerProcesses
 from transferhub.hosts.doctor import Finding, examine
 from transferhub.hosts.locks import only_process
-from transferhub.hosts.replications import open_replication
+from transferhub.hosts.replications import Limits, open_replication
 from transferhub.hosts.settings import Settings
 from transferhub.hosts.state import database_url, open_ledger, open_task_store
 from transferhub.hosts.stores import describe_credentials
@@ -147,10 +147,10 @@ class LocalHost:
         verify: bool = False,
     ) -> Summary:
         folder = self._settings.state / "runs" / run.ident
-        share = tuning.share()
+        limits = Limits(tuning)
         async with AsyncExitStack() as stack:
             # First: what was typed wrong leaves no trace of a run.
-            replication = open_replication(spec, share, self._env)
+            replication = open_replication(spec, tuning, self._env, limits=limits)
             stack.push_async_callback(replication.aclose)
             self._warn(spec)
             stack.enter_context(only_process(folder / "lock", f"run {run.ident}"))
@@ -163,14 +163,21 @@ class LocalHost:
                     run=run.ident,
                     ledger=state.ledger,
                     replication=replication,
-                    tuning=share,
+                    tuning=tuning,
                 )
-                assignments = self._assignments(run, workers[1:], spec, share)
+                crew = LocalCrew(
+                    own,
+                    limits,
+                    processes,
+                    self._assignments(run, workers[1:], spec, tuning),
+                    state.ledger,
+                    tuning=tuning,
+                )
                 job = Job(
                     run=run.ident,
                     ledger=state.ledger,
                     replication=replication,
-                    crew=LocalCrew(own, processes, assignments, state.ledger),
+                    crew=crew,
                     guard=_guard(spec),
                     destination=spec.destination.url,
                     folder=folder,
@@ -180,7 +187,7 @@ class LocalHost:
                 )
                 summary = await Execution(job, talk=self._talk, observer=self._observer).run(stop)
                 if verify and summary.status is not RunState.CANCELLED:
-                    summary = await self._verified(summary, spec, share)
+                    summary = await self._verified(summary, spec, tuning)
                     write_summary(folder / "summary.json", summary)
             except InputError as error:
                 await state.runs.end(run, await state.runs.failed(run, error))
@@ -200,7 +207,7 @@ class LocalHost:
                 self._talk(warning)
 
     def _assignments(
-        self, run: Run, workers: Sequence[WorkerId], spec: ObjectsSpec, share: Tuning
+        self, run: Run, workers: Sequence[WorkerId], spec: ObjectsSpec, tuning: Tuning
     ) -> list[Assignment]:
         return [
             Assignment(
@@ -208,7 +215,7 @@ class LocalHost:
                 worker=worker,
                 database=self._database,
                 spec=spec.to_json(),
-                tuning=share,
+                tuning=tuning,
             )
             for worker in workers
         ]

@@ -26,22 +26,57 @@ from transferhub.stores.retrying import RetryingStore, RetryPolicy
 from transferhub.stores.throttled import ThrottledStore, TokenBucket
 
 
+class Limits:
+    """What the stores of one process keep to. It can change while they work."""
+
+    def __init__(self, tuning: Tuning) -> None:
+        self.requests = TokenBucket(tuning.requests) if tuning.requests else None
+        self.bandwidth = TokenBucket(tuning.bandwidth) if tuning.bandwidth else None
+        self._tuning = tuning
+        self._adaptive: list[AdaptiveLimit] = []
+
+    def adaptive(self) -> AdaptiveLimit:
+        """For one more endpoint."""
+        limit = AdaptiveLimit(_most(self._tuning))
+        self._adaptive.append(limit)
+        return limit
+
+    def retune(self, tuning: Tuning) -> None:
+        """Changes those that there are; where there was no rate, there is none later."""
+        self._tuning = tuning
+        if self.requests is not None:
+            self.requests.set_rate(tuning.requests)
+        if self.bandwidth is not None:
+            self.bandwidth.set_rate(tuning.bandwidth)
+        for limit in self._adaptive:
+            limit.set_most(_most(tuning))
+
+
+def _most(tuning: Tuning) -> int:
+    return max(tuning.concurrency, tuning.listers)
+
+
 def open_replication(
-    spec: ObjectsSpec, tuning: Tuning, env: Mapping[str, str], *, looking: bool = False
+    spec: ObjectsSpec,
+    tuning: Tuning,
+    env: Mapping[str, str],
+    *,
+    limits: Limits | None = None,
+    looking: bool = False,
 ) -> ObjectReplication:
     """Opens both stores of a spec, within the limits of one process.
 
     Args:
+        limits: of this process; by default those of `tuning`, which do not change.
         looking: nothing is to be changed.
 
     Raises:
         InputError: a list or a credential of the spec cannot be used.
         UnsupportedError: the two sides cannot do what the spec asks.
     """
-    requests = TokenBucket(tuning.requests) if tuning.requests else None
-    bandwidth = TokenBucket(tuning.bandwidth) if tuning.bandwidth else None
-    source = _wrapped(spec.source, tuning, env, requests, bandwidth)
-    destination = _wrapped(spec.destination, tuning, env, requests, None, looking=looking)
+    limits = limits or Limits(tuning)
+    source = _wrapped(spec.source, tuning, env, limits, bandwidth=limits.bandwidth)
+    destination = _wrapped(spec.destination, tuning, env, limits, looking=looking)
     return ObjectReplication(
         source=source,
         destination=destination,
@@ -68,15 +103,15 @@ def _wrapped(
     location: Location,
     tuning: Tuning,
     env: Mapping[str, str],
-    requests: TokenBucket | None,
-    bandwidth: TokenBucket | None,
+    limits: Limits,
     *,
+    bandwidth: TokenBucket | None = None,
     looking: bool = False,
 ) -> ObjectStore:
     store: ObjectStore = open_store(location, env=env, timeout=tuning.timeout, looking=looking)
-    store = AdaptiveStore(store, AdaptiveLimit(max(tuning.concurrency, tuning.listers)))
-    if requests is not None or bandwidth is not None:
-        store = ThrottledStore(store, requests=requests, bandwidth=bandwidth)
+    store = AdaptiveStore(store, limits.adaptive())
+    if limits.requests is not None or bandwidth is not None:
+        store = ThrottledStore(store, requests=limits.requests, bandwidth=bandwidth)
     return RetryingStore(store, policy=RetryPolicy(patience=tuning.patience))
 
 

@@ -121,6 +121,7 @@ class Settings:
     def tuning(self) -> Tuning:
         return Tuning(
             processes=self.processes,
+            as_needed=self.origins.get("processes") == "default",
             concurrency=self.concurrency,
             listers=self.listers,
             memory_bytes=self.memory,

@@ -37,6 +37,11 @@ class AdaptiveLimit:
         self._decreased_at = float("-inf")
         self._waiting: deque[asyncio.Future[None]] = deque()
 
+    def set_most(self, most: int) -> None:
+        """Changes the most; a larger one is grown into."""
+        self.most = most
+        self.limit = min(self.limit, float(most))
+
     async def enter(self) -> None:
         if self.busy < self.limit and not self._waiting:
             self.busy += 1

@@ -84,6 +84,10 @@ class FakeReplication:
     _bytes: int = 0
     _uploads: int = 0
 
+    @property
+    def under_way(self) -> int:
+        return self._slots
+
     async def check(self) -> None: ...
 
     async def find(

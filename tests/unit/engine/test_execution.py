@@ -300,24 +300,25 @@ async def test_a_bucket_that_is_gone_fails_the_run_and_keeps_its_work(bench: Ben
 
 
 async def test_a_stop_gives_work_back_and_the_next_start_ends_it(bench: Bench) -> None:
-    for number in range(300):
-        await put(bench.source, f"k{number:03}", b"x")
+    for number in range(3_000):
+        await put(bench.source, f"k{number:04}", b"x")
     stop = asyncio.Event()
 
     class Stopping(MemoryStore):
         async def put(self, key: str, body: bytes, **options: Any) -> Written:
-            if key == "k100":
+            await asyncio.sleep(0)  # as every real store: others have their turn
+            if key == "k0100":
                 stop.set()
             return await super().put(key, body, **options)
 
     bench.destination = Stopping()
     summary = await bench.run(stop)
     assert summary.status is RunState.CANCELLED
-    assert 0 < summary.done < 300
+    assert 0 < summary.done < 3_000
     totals = await bench.ledger.totals(RUN)
     assert totals.tally(Action.COPY, TransferState.LEASED).count == 0
     resumed = await bench.run()
-    assert (resumed.status, resumed.done, resumed.faults) == (RunState.SUCCEEDED, 300, ())
+    assert (resumed.status, resumed.done, resumed.faults) == (RunState.SUCCEEDED, 3_000, ())
     assert any("resuming" in sentence for sentence in bench.talk)
 
 

@@ -51,6 +51,28 @@ def test_no_more_is_ever_held_than_there_is_and_all_of_it_comes_back(
     asyncio.run(check())
 
 
+@given(totals=st.lists(st.integers(1, 12), min_size=1, max_size=6), holders=holders)
+def test_a_budget_that_is_resized_lets_everyone_through_and_ends_whole(
+    totals: list[int], holders: list[Holder]
+) -> None:
+    async def check() -> None:
+        budget = ByteBudget(6)
+
+        async def hold(size: int, times: int) -> None:
+            async with budget.hold(size):
+                await turns(times)
+
+        tasks = [asyncio.create_task(hold(size, times)) for size, times, _ in holders]
+        for total in totals:
+            await turns(1)
+            budget.resize(total)
+        async with asyncio.timeout(5):
+            await asyncio.gather(*tasks)
+        assert budget.free == budget.total == totals[-1]
+
+    asyncio.run(check())
+
+
 @given(st.lists(st.integers(0, 12), min_size=1, max_size=20))
 def test_bytes_are_handed_out_in_order_of_asking(sizes: list[int]) -> None:
     async def check() -> None:

@@ -90,6 +90,28 @@ def test_neither_slots_nor_bytes_in_flight_exceed_their_budget(
     asyncio.run(check())
 
 
+async def test_limits_change_while_it_works() -> None:
+    gate, stop = asyncio.Event(), asyncio.Event()
+    replication = FakeReplication(hold=lambda _: gate)
+    ledger = await ledger_of(copies(*(f"k{n}" for n in range(40))))
+    each = worker(ledger, replication, Tuning(concurrency=4))
+    async with asyncio.TaskGroup() as group:
+        group.create_task(each.work(stop))
+        await until(lambda: replication.most_slots == 4 and each.is_full)
+        each.retune(Tuning(concurrency=6))
+        await until(lambda: replication.most_slots == 6)
+        each.retune(Tuning(concurrency=2))
+        gate.set()  # the first six end; from then on it is two at most
+        await until(lambda: replication.asked.total() >= 12)
+        gate.clear()
+        await until(lambda: replication.under_way == 2)
+        replication.most_slots = 0
+        gate.set()
+        await until_settled(ledger)
+        assert replication.most_slots <= 2
+        stop.set()
+
+
 async def test_small_objects_overtake_the_parts_of_a_large_one() -> None:
     replication = FakeReplication(parts_from=100)
     ledger = await ledger_of([*copies("large", size=1_000), *copies("s1", "s2", "s3")])

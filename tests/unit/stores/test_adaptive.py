@@ -27,6 +27,16 @@ def test_a_throttled_request_halves_and_successes_add_one_by_one() -> None:
     assert limit.limit == pytest.approx(33, abs=0.05)
 
 
+def test_the_most_can_change() -> None:
+    limit = AdaptiveLimit(8)
+    limit.set_most(4)
+    assert (limit.most, limit.limit) == (4, 4.0)
+    limit.set_most(6)
+    for _ in range(20):
+        limit.succeeded()
+    assert limit.limit == 6.0
+
+
 def test_answers_to_what_was_sent_before_say_nothing_new() -> None:
     time = FakeTime()
     limit = AdaptiveLimit(64, clock=time.clock)
