@@ -46,6 +46,8 @@ def followed_size(size: int, etag: str) -> int | None:
     """The part size that the source was uploaded with, where its etag tells. Of several that fit, a
     power of two, as most clients use."""
     count = part_count(etag)
+    if count == 1 and MIN_PART_BYTES <= size <= WHOLE_BYTES:
+        return size
     if not 1 < count <= MAX_PARTS:
         return None
     fits = [mib * _MIB for mib in _USUAL_MIB if -(-size // (mib * _MIB)) == count]
@@ -71,6 +73,15 @@ def parts_of(size: int, each: int) -> list[Part]:
         Part(number, offset, min(each, size - offset))
         for number, offset in enumerate(range(0, size, each), start=1)
     ]
+
+
+def is_followed(part: Part, size: int, etag: str) -> bool:
+    """Whether the source has the same part, as far as its size and its etag tell."""
+    each = followed_size(size, etag)
+    if each is None:
+        return False
+    offset = (part.number - 1) * each
+    return part.offset == offset and part.size == min(each, size - offset)
 
 
 def expected_etag(parts: Sequence[Part]) -> str:

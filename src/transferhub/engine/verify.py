@@ -20,8 +20,8 @@ async def md5_of(body: bytes) -> bytes:
     return await asyncio.to_thread(lambda: hashlib.md5(body, usedforsecurity=False).digest())
 
 
-def verify_read(info: ObjectInfo, body: bytes, md5: bytes, *, md5_etags: bool, where: str) -> None:
-    """Holds a whole object against what its own response said of it.
+def verify_length(info: ObjectInfo, body: bytes, *, where: str) -> None:
+    """Holds the length of a whole object against what its own response said of it.
 
     Raises:
         CorruptError
@@ -32,7 +32,21 @@ def verify_read(info: ObjectInfo, body: bytes, md5: bytes, *, md5_etags: bool, w
             " it is read again",
             code="short_read",
         )
-    if md5_etags and is_md5(info.etag) and not info.encrypted_by_key and md5.hex() != info.etag:
+
+
+def told_md5(info: ObjectInfo, *, md5_etags: bool) -> bytes | None:
+    """The MD5 of a whole object as its etag tells it; None where that is none."""
+    told = md5_etags and is_md5(info.etag) and not info.encrypted_by_key
+    return bytes.fromhex(info.etag) if told else None
+
+
+def verify_md5(info: ObjectInfo, md5: bytes, *, where: str) -> None:
+    """Holds the MD5 of the bytes read of a whole object against the one that its etag is.
+
+    Raises:
+        CorruptError
+    """
+    if md5.hex() != info.etag:
         raise CorruptError(
             f"the bytes read of {info.key!r} at {where} have the MD5 {md5.hex()}, but its etag is"
             f" {info.etag}; the object, or the way from there, is damaged"

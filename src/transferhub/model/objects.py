@@ -109,11 +109,16 @@ class Written:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UploadedPart:
-    """A part of a multipart upload that the store holds."""
+    """A part of a multipart upload that the store holds.
+
+    Attributes:
+        encrypted_by_key: told when it was uploaded: its etag is no MD5, whatever it looks like.
+    """
 
     number: int
     etag: str
     size: int
+    encrypted_by_key: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -180,9 +180,12 @@ class ObjectStore(Protocol):
         """Starts a multipart upload and returns its upload id."""
 
     async def upload_part(
-        self, key: str, upload_id: str, number: int, body: bytes, *, md5: bytes
+        self, key: str, upload_id: str, number: int, body: bytes, *, md5: bytes | None
     ) -> UploadedPart:
         """Uploads part `number` (1 to MAX_PARTS), replacing what it held.
+
+        Args:
+            md5: as of `put`; None where the caller holds the part's etag against another truth.
 
         Raises:
             NotFoundError: code "no_upload", the upload is not open.

@@ -184,7 +184,7 @@ class StoreWrapper:
         )
 
     async def upload_part(
-        self, key: str, upload_id: str, number: int, body: bytes, *, md5: bytes
+        self, key: str, upload_id: str, number: int, body: bytes, *, md5: bytes | None
     ) -> UploadedPart:
         return await self.call(
             StoreCall(verb=Verb.UPLOAD_PART, key=key, size=len(body)),

@@ -1,8 +1,9 @@
 import asyncio
 import hashlib
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.engine.test_execution import RUN, Bench, content, open_uploads, put
-from transferhub.model.objects import Attributes, WriteOptions, Written
+from transferhub.errors import UnsupportedError
+from transferhub.model.objects import Attributes, UploadedPart, WriteOptions, Written
 from transferhub.model.run import RunState
-from transferhub.stores.base import ObjectReader
+from transferhub.model.transfer import Action, Difference, Transfer, Upload
+from transferhub.stores.base import ObjectReader, ObjectStore
 from transferhub.stores.faulty import (
     Fault,
     FaultKind,
@@ -61,14 +64,7 @@ async def test_what_is_there_already_costs_nothing_but_its_listing(tmp_path: Pat
 
 async def test_the_parts_of_a_source_are_followed_so_that_etags_agree(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
-    options: dict[str, Any] = {"attributes": Attributes(), "options": WriteOptions()}
-    upload = await bench.source.create_upload("large", **options)
-    bodies = [bytes([number]) * (5 * MIB) for number in (1, 2)] + [b"end"]
-    parts = [
-        await bench.source.upload_part("large", upload, number, body, md5=md5(body))
-        for number, body in enumerate(bodies, 1)
-    ]
-    await bench.source.complete_upload("large", upload, parts)
+    await put_in_parts(bench.source, "large", in_parts(5 * MIB, 5 * MIB, 3))
     assert (await bench.run()).status is RunState.SUCCEEDED
     ours, theirs = await bench.source.head("large"), await bench.destination.head("large")
     assert theirs.etag == ours.etag
@@ -125,7 +121,7 @@ def test_a_source_that_changes_under_way_gives_a_version_that_was_there_or_none(
 
 
 class Rotten(MemoryStore):
-    """Gives a wrong byte, as often as it is told to."""
+    """Gives a wrong byte, another one each time, as often as it is told to."""
 
     times = 0
 
@@ -135,7 +131,7 @@ class Rotten(MemoryStore):
             if self.times:
                 self.times -= 1
                 body = await reader.read()
-                yield MemoryReader(reader.info, bytes([body[0] ^ 1]) + body[1:])
+                yield MemoryReader(reader.info, bytes([body[0] ^ (self.times + 1)]) + body[1:])
             else:
                 yield reader
 
@@ -195,3 +191,160 @@ async def test_an_upload_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
     bench.destination = FaultyStore(bench.destination, ScriptedFaults(faults))
     assert (await bench.run()).status is RunState.SUCCEEDED
     assert await open_uploads(bench, "large", "larger") == theirs
+
+
+async def put_in_parts(store: ObjectStore, key: str, bodies: Sequence[bytes]) -> None:
+    upload = await store.create_upload(key, attributes=Attributes(), options=WriteOptions())
+    parts = [
+        await store.upload_part(key, upload, number, body, md5=md5(body))
+        for number, body in enumerate(bodies, 1)
+    ]
+    await store.complete_upload(key, upload, parts)
+
+
+class Watchful(MemoryStore):
+    """Notes which parts came with an MD5, and every object as it becomes visible."""
+
+    encrypts = False
+    wants_md5 = False
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.hashed: list[bool] = []
+        self.shown: list[bytes] = []
+
+    async def upload_part(self, *args: Any, md5: bytes | None) -> UploadedPart:
+        if self.wants_md5 and md5 is None:
+            raise UnsupportedError("Content-MD5 is required", vendor_code="InvalidRequest")
+        self.hashed.append(md5 is not None)
+        part = await super().upload_part(*args, md5=md5)
+        return replace(part, encrypted_by_key=self.encrypts)
+
+    async def put(self, key: str, body: bytes, **options: Any) -> Written:
+        written = await super().put(key, body, **options)
+        self.shown.append(body)
+        return (
+            replace(written, etag=f"{1:032}", encrypted_by_key=True) if self.encrypts else written
+        )
+
+    async def complete_upload(
+        self, key: str, upload_id: str, parts: Sequence[UploadedPart]
+    ) -> Written:
+        written = await super().complete_upload(key, upload_id, parts)
+        async with self.get(key) as reader:
+            self.shown.append(await reader.read())
+        return replace(written, encrypted_by_key=self.encrypts)
+
+
+def watched(tmp_path: Path, **switches: bool) -> tuple[Bench, Rotten, Watchful]:
+    bench = Bench(tmp_path)
+    source = bench.source = Rotten("source", clock=bench.clock)
+    destination = bench.destination = Watchful(bucket="destination", clock=bench.clock)
+    for name, value in switches.items():
+        setattr(destination, name, value)
+    return bench, source, destination
+
+
+def in_parts(*sizes: int) -> list[bytes]:
+    return [bytes([number]) * size for number, size in enumerate(sizes, 1)]
+
+
+@pytest.mark.parametrize("sizes", [(5 * MIB,), (5 * MIB, 5 * MIB, 3)])
+async def test_parts_are_hashed_by_the_two_servers_alone(
+    tmp_path: Path, sizes: Sequence[int]
+) -> None:
+    bench, source, destination = watched(tmp_path)
+    bodies = in_parts(*sizes)
+    await put_in_parts(source, "key", bodies)
+    assert (await bench.run()).status is RunState.SUCCEEDED
+    assert destination.hashed == [False] * len(bodies)
+    assert destination.shown == [b"".join(bodies)]
+    assert (await destination.head("key")).etag == (await source.head("key")).etag
+
+
+@pytest.mark.parametrize("sizes", [(5 * MIB,), (5 * MIB, 5 * MIB, 3), (10 * MIB, 2 * MIB)])
+@pytest.mark.parametrize("times", [1, 2])
+async def test_a_part_that_was_damaged_on_its_way_is_never_shown(
+    tmp_path: Path, sizes: Sequence[int], times: int
+) -> None:
+    bench, source, destination = watched(tmp_path)
+    bodies = in_parts(*sizes)
+    await put_in_parts(source, "key", bodies)
+    source.times = times
+    summary = await bench.run()
+    assert (summary.done, summary.failed) == (1, 0)
+    assert destination.shown == [b"".join(bodies)]
+
+
+async def test_a_way_that_always_damages_shows_nothing(tmp_path: Path) -> None:
+    bench, source, destination = watched(tmp_path)
+    await put(source, "whole", b"precious")
+    await put_in_parts(source, "parts", in_parts(5 * MIB, 3))
+
+    class Noisy(Rotten):
+        """Damages every reading in another way."""
+
+        readings = 0
+
+        @asynccontextmanager
+        async def get(self, key: str, **options: Any) -> AsyncIterator[ObjectReader]:
+            async with MemoryStore.get(self, key, **options) as reader:
+                self.readings += 1
+                noise = self.readings.to_bytes(4, "big")
+                yield MemoryReader(reader.info, noise + (await reader.read())[4:])
+
+    bench.source = Noisy("source", server=source.server)
+    await put_in_parts(source, "parts", in_parts(5 * MIB, 5 * MIB))
+    summary = await bench.run()
+    assert (summary.done, summary.failed) == (0, 2)
+    assert {dead.code for dead in await bench.ledger.failures(RUN)} == {"corrupt"}
+    assert destination.shown == []
+
+
+async def test_a_part_size_that_was_guessed_wrong_ends_right_and_is_trusted_no_more(
+    tmp_path: Path,
+) -> None:
+    bench, source, destination = watched(tmp_path)
+    bodies = in_parts(10 * MIB, 2 * MIB)  # told from the etag are 8 MiB
+    await put_in_parts(source, "first", bodies)
+    replication = bench.replication()
+    transfer = Transfer(
+        action=Action.COPY,
+        difference=Difference.NEW,
+        key="first",
+        size=12 * MIB,
+        etag=(await source.head("first")).etag,
+    )
+    for _ in range(2):
+        plan = replication.plan(transfer)
+        assert plan is not None
+        upload_id = await replication.begin(transfer, plan)
+        assert isinstance(upload_id, str)
+        upload = Upload(plan.key, upload_id, bench.clock())
+        parts = [
+            part._replace(etag=await replication.copy_part(transfer, upload, part))
+            for part in plan.parts
+        ]
+        await replication.finish(transfer, upload, parts)
+    assert destination.hashed == [False, False, True, True]
+    assert destination.shown == [b"".join(bodies)] * 2
+
+
+@pytest.mark.parametrize("switch", ["encrypts", "wants_md5"])
+async def test_where_etags_tell_nothing_or_an_md5_is_wanted_parts_are_hashed_here(
+    tmp_path: Path, switch: str
+) -> None:
+    bench, source, destination = watched(tmp_path, **{switch: True})
+    bodies = in_parts(5 * MIB, 5 * MIB, 3)
+    await put_in_parts(source, "key", bodies)
+    assert (await bench.run()).status is RunState.SUCCEEDED
+    assert destination.hashed.count(True) == 3
+    assert destination.shown == [b"".join(bodies)]
+
+
+async def test_a_whole_object_whose_etag_tells_nothing_is_hashed_here(tmp_path: Path) -> None:
+    bench, source, destination = watched(tmp_path, encrypts=True)
+    await put(source, "key", b"precious")
+    source.times = 1
+    assert (await bench.run()).status is RunState.SUCCEEDED
+    assert destination.shown == [b"precious"]

@@ -95,6 +95,9 @@ def test_a_part_size_that_cannot_be_told_is_not_followed(size: int, etag: str) -
         (20 * MIB, f"{MD5}-3", None, False),
         (20 * MIB, f"{MD5}-77", None, True),  # in parts of a size that nobody knows
         (MIN_PART_BYTES - 1, f"{MD5}-2", None, True),
+        (MIN_PART_BYTES - 1, f"{MD5}-1", None, True),
+        (MIN_PART_BYTES, f"{MD5}-1", None, False),  # one part, for the sake of the etag
+        (20 * MIB, f"{MD5}-1", 32 * MIB, True),
         (20 * MIB, MD5, 8 * MIB, False),
         (8 * MIB, MD5, 8 * MIB, True),
         (20 * MIB, f"{MD5}-3", 32 * MIB, True),  # one part would be worth nothing

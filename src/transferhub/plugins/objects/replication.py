@@ -345,7 +345,7 @@ class ObjectReplication:
         uploaded = await self._destination.upload_part(
             upload.key, upload.upload_id, part.number, body, md5=md5
         )
-        if uploaded.encrypted_by_key:
+        if uploaded.encrypted_by_key or not is_md5(uploaded.etag):
             self._etags_tell = False
         else:
             self._verify(upload.key, Written(etag=uploaded.etag), md5.hex())
@@ -422,8 +422,8 @@ class ObjectReplication:
         body = await self._read_part(transfer, part)
         if await md5_of(body) != md5:
             raise CorruptError(
-                f"part {part.number} of {transfer.key!r} at {self._source.location} comes with other"
-                " bytes each time; the way from there is damaged"
+                f"part {part.number} of {transfer.key!r} at {self._source.location} comes with"
+                " other bytes each time; the way from there is damaged"
             )
         return part._replace(etag=await self._send_hashed(upload, part, body, md5))
 

@@ -210,10 +210,11 @@ class LocalStore:
         return self._uploads.create(record)
 
     async def upload_part(
-        self, key: str, upload_id: str, number: int, body: bytes, *, md5: bytes
+        self, key: str, upload_id: str, number: int, body: bytes, *, md5: bytes | None
     ) -> UploadedPart:
         def write() -> UploadedPart:
-            self._refuse_corrupt(key, body, md5)
+            if md5 is not None:
+                self._refuse_corrupt(key, body, md5)
             return self._uploads.write_part(key, upload_id, number, body)
 
         return await in_thread(write)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import binascii
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
@@ -32,7 +31,7 @@ from transferhub.stores.s3 import xml
 from transferhub.stores.s3.choice import choose_transport
 from transferhub.stores.s3.credentials import CredentialSource
 from transferhub.stores.s3.errors import Operation, Refusal, classed, garbled
-from transferhub.stores.s3.headers import read_info, read_written, write_headers
+from transferhub.stores.s3.headers import content_md5, read_info, read_written, write_headers
 from transferhub.stores.s3.keys import MAX_KEY_BYTES
 from transferhub.stores.s3.listing import parse_page
 from transferhub.stores.s3.providers import Provider
@@ -138,7 +137,7 @@ class S3Store:
     ) -> Written:
         await self._requests.check_key(Operation.PUT, key, has_body=bool(body))
         headers, not_kept = write_headers(attributes, options, self._requests.provider)
-        headers["content-md5"] = binascii.b2a_base64(md5, newline=False).decode()
+        headers |= content_md5(md5)
         response = await self._requests.send(Operation.PUT, "PUT", key, headers=headers, body=body)
         return read_written(response, response.header("etag"), not_kept)
 
@@ -169,10 +168,7 @@ class S3Store:
             "POST",
             "",
             query={"delete": ""},
-            headers={
-                "content-md5": binascii.b2a_base64(digest, newline=False).decode(),
-                "content-type": "application/xml",
-            },
+            headers=content_md5(digest) | {"content-type": "application/xml"},
             body=body,
         )
         answer = await self._requests.body_of(operation, "", response)
@@ -246,7 +242,7 @@ class S3Store:
         return await self._uploads.create(key, attributes=attributes, options=options)
 
     async def upload_part(
-        self, key: str, upload_id: str, number: int, body: bytes, *, md5: bytes
+        self, key: str, upload_id: str, number: int, body: bytes, *, md5: bytes | None
     ) -> UploadedPart:
         return await self._uploads.upload_part(key, upload_id, number, body, md5=md5)
 
@@ -304,7 +300,7 @@ class S3Store:
             "PUT",
             key,
             query={"tagging": ""},
-            headers={"content-md5": binascii.b2a_base64(digest, newline=False).decode()},
+            headers=content_md5(digest),
             body=body,
         )
 

@@ -182,6 +182,10 @@ def read_written(response: Response, etag: str, not_kept: tuple[str, ...] = ()) 
     )
 
 
+def content_md5(md5: bytes) -> dict[str, str]:
+    return {"content-md5": binascii.b2a_base64(md5, newline=False).decode()}
+
+
 def _by_key(sse: str, customer: str) -> bool:
     return bool(customer) or sse.startswith("aws:kms")
 

@@ -39,9 +39,9 @@ _SCRATCH_BYTES = 256 << 10
 _LARGE_BYTES = 1 << 20
 """A body with so much to come is received where it will stay; its pieces are not joined later."""
 
-_KEPT_BYTES = 128 << 20
-"""Memory for large bodies that is kept for the next ones: a system gives new memory page by page,
-at the cost of a fifth of receiving it."""
+_KEPT_BYTES = 256 << 20
+"""Memory for large bodies, in use and kept for the next ones: new memory comes page by page, which
+costs as much as receiving it."""
 
 _HAPPY_EYEBALLS_SECONDS = 0.25
 _LOOKS = 4
@@ -200,12 +200,20 @@ class Buffers:
         for at in range(len(kept)):
             if len(kept[at]) == size and _references(kept, at) == _UNUSED:
                 return kept[at]
+        self._make_room(size)
         new = bytearray(size)
-        if size <= self._most:
+        if sum(map(len, kept)) + size <= self._most:
             kept.append(new)
-            while sum(map(len, kept)) > self._most:
-                del kept[0]
         return new
+
+    def _make_room(self, size: int) -> None:
+        """Lets go of what is not in use, the oldest first, so that no more is held than needed."""
+        kept, at = self._kept, 0
+        while at < len(kept) and sum(map(len, kept)) + size > self._most:
+            if _references(kept, at) == _UNUSED:
+                del kept[at]
+            else:
+                at += 1
 
 
 class _Answer:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import binascii
 from collections.abc import Mapping, Sequence
 
 from transferhub.errors import NotFoundError
@@ -15,7 +14,7 @@ from transferhub.model.objects import (
 )
 from transferhub.stores.s3 import xml
 from transferhub.stores.s3.errors import Operation
-from transferhub.stores.s3.headers import read_written, write_headers
+from transferhub.stores.s3.headers import content_md5, read_written, write_headers
 from transferhub.stores.s3.listing import decode_key, parse_time
 from transferhub.stores.s3.requests import Requests
 from transferhub.stores.s3.transport import Response
@@ -44,18 +43,23 @@ class Uploads:
         return upload_id
 
     async def upload_part(
-        self, key: str, upload_id: str, number: int, body: bytes, *, md5: bytes
+        self, key: str, upload_id: str, number: int, body: bytes, *, md5: bytes | None
     ) -> UploadedPart:
         response = await self._requests.send(
             Operation.UPLOAD_PART,
             "PUT",
             key,
             query={"partNumber": str(number), "uploadId": upload_id},
-            headers={"content-md5": binascii.b2a_base64(md5, newline=False).decode()},
+            headers=content_md5(md5) if md5 is not None else {},
             body=body,
         )
-        etag = response.header("etag").strip('"')
-        return UploadedPart(number=number, etag=etag, size=len(body))
+        written = read_written(response, response.header("etag"))
+        return UploadedPart(
+            number=number,
+            etag=written.etag,
+            size=len(body),
+            encrypted_by_key=written.encrypted_by_key,
+        )
 
     async def copy_part(
         self, key: str, upload_id: str, number: int, *, source: Mapping[str, str], size: int
