@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from math import ceil
 from typing import Any
 
 from transferhub.engine.listing import Listing, StoreListing
@@ -17,6 +18,9 @@ _UNKNOWN_PAGES = 1_000.0
 
 _LEAST_PAGES = 2.0
 """Pages of each range that a cut makes: the last one of each is listed in vain by half."""
+
+_NEARLY_FULL = 0.15
+"""Pages that the last page of a range had better lack: a little more is a request of its own."""
 
 _FAR_PAGES = 500.0
 """A range that seems to have more left is rather one whose end is far from its keys."""
@@ -131,11 +135,13 @@ class RangeShard:
     def cuts(self, pieces: int, alphabet: Alphabet) -> list[str]:
         """Keys that cut what is left into so many even ranges, ascending; fewer where there is not
         enough left. The page that is on its way stays with the first."""
-        while pieces > 1 and not self.can_be_cut(pieces):
-            pieces -= 1
         low = self.low
-        if pieces <= 1 or (self.until is not None and low >= self.until):
+        if not self.can_be_cut(2) or (self.until is not None and low >= self.until):
             return []
+        pieces = min(pieces, int(self.pages_left / _LEAST_PAGES))
+        # No more of them than take as many requests one after the other.
+        each = ceil(self.pages_left / pieces) - _NEARLY_FULL
+        pieces = min(pieces, ceil(self.pages_left / each))
         near = 1.0 / self.pages_left
         shares = [near + (1.0 - near) * number / pieces for number in range(1, pieces)]
         return cuts(low, self.until, self.prefix, shares, alphabet)

@@ -219,6 +219,7 @@ def _page(fields: Mapping[str, str], columns: _Columns) -> Page:
         keys = _each(decode_key, keys, "%+")
     # Many objects of a page are often of the same second.
     times = {text: parse_time(text) for text in set(columns.modified_at)}
+    classes = {name: name for name in columns.storage_classes}
     try:
         entries = list(
             map(
@@ -228,7 +229,7 @@ def _page(fields: Mapping[str, str], columns: _Columns) -> Page:
                     map(int, columns.sizes),
                     columns.etags,
                     map(times.__getitem__, columns.modified_at),
-                    columns.storage_classes,
+                    map(classes.__getitem__, columns.storage_classes),
                     strict=True,
                 ),
             )
