@@ -6,6 +6,7 @@ from tests.acceptance.balance import assert_moved
 from tests.acceptance.command import Dth
 from tests.acceptance.places import MIB, Place, content_of
 from tests.conftest import ProxyFactory
+from tests.servers.faults import FaultProxy
 from tests.servers.rules import Hold, Latency
 
 INTERRUPTED = 130
@@ -26,9 +27,11 @@ def test_ctrl_c_ends_what_is_under_way_and_keeps_uploads_for_the_next_start(
     words = ("transfer", source, destination, "--json", "--concurrency", 4, "--processes", 2)
     with dth.start(*words) as running:
         hold.wait()
+        assert "dth resume" not in dth.well("show", "last").out  # somebody works on it
         running.interrupt()
         hold.release()
         ended = running.wait()
+    assert "dth resume" in dth.well("show", "last").out
     assert ended.code == INTERRUPTED, str(ended)
     document = ended.json
     assert document["status"] == "cancelled"
@@ -85,3 +88,42 @@ def test_a_second_ctrl_c_waits_for_nothing(
     assert took < 4
 
     assert_moved(dth.transfer(source, destination), source, destination)
+
+
+def test_ctrl_c_while_it_verifies_says_what_is_left_and_the_next_start_verifies(
+    dth: Dth, source: Place, destination: Place, fault_proxy: ProxyFactory
+) -> None:
+    source.fill(SMALL)
+    proxy, seen = fault_proxy(destination.endpoint)
+    hold = Hold()
+    through = dth.between(source.endpoint, seen)
+    through.well("transfer", source, destination)  # so that nothing but listings is left to do
+    proxy.add(hold, operation="ListObjectsV2", skip=lists_of(through, proxy, source, destination))
+    words = ("transfer", source, destination, "--json", "--verify")
+    with through.start(*words) as running:
+        while "verifying: " not in running.err:
+            time.sleep(0.02)
+        hold.wait()
+        running.interrupt()
+        ended = running.wait()
+    hold.release()
+    proxy.clear()
+    assert ended.code == INTERRUPTED, str(ended)
+    assert ended.json["status"] == "cancelled"
+    assert ended.json["notes"] == ["the copies ended, and were not verified"]
+
+    again = through.well(*words)
+
+    assert again.json["run"] == ended.json["run"]
+    assert again.json["notes"] == ["verified: 60 objects are the same"]
+
+
+def lists_of(dth: Dth, proxy: FaultProxy, source: Place, destination: Place) -> int:
+    """How many listings a run without --verify asks for."""
+    before = listings(proxy)
+    dth.well("transfer", source, destination)
+    return listings(proxy) - before
+
+
+def listings(proxy: FaultProxy) -> int:
+    return sum(request.operation == "ListObjectsV2" for request in proxy.seen)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
 from transferhub.engine.folders import emptied, writing
-from transferhub.engine.groups import first_error
+from transferhub.engine.groups import first_error, unless
 from transferhub.engine.progress import Observer, Phase, Progress, Summary
 from transferhub.engine.replication import Replication
 from transferhub.engine.report import balance, write_report, write_summary
@@ -180,7 +180,7 @@ class Execution:
             async with asyncio.TaskGroup() as group:
                 crew = group.create_task(self._job.crew.work(end))
                 meter = group.create_task(self._meter.run())
-                await _unless(stop, self._find_and_settle())
+                await unless(stop, self._find_and_settle())
                 end.set()
                 await crew
                 meter.cancel()
@@ -294,17 +294,3 @@ def _end_state(totals: Totals) -> RunState:
     failed = totals.tally(Action.COPY, TransferState.FAILED).count
     failed += totals.tally(Action.DELETE, TransferState.FAILED).count
     return RunState.COMPLETED_WITH_FAILURES if failed else RunState.SUCCEEDED
-
-
-async def _unless(stop: asyncio.Event, step: Awaitable[None]) -> None:
-    """Carries out `step`, and cancels it when `stop` is set."""
-    task = asyncio.ensure_future(step)
-    stopped = asyncio.create_task(stop.wait())
-    try:
-        await asyncio.wait((task, stopped), return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            task.result()
-    finally:
-        for each in (task, stopped):
-            each.cancel()
-        await asyncio.gather(task, stopped, return_exceptions=True)

@@ -18,6 +18,19 @@ def first_error(group: BaseExceptionGroup[BaseException]) -> BaseException:
     return error
 
 
+async def unless(stop: asyncio.Event, step: Awaitable[T]) -> T | None:
+    """Carries out `step`; None where `stop` was set first, which cancels it."""
+    task = asyncio.ensure_future(step)
+    stopped = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait((task, stopped), return_when=asyncio.FIRST_COMPLETED)
+        return task.result() if task.done() else None
+    finally:
+        for each in (task, stopped):
+            each.cancel()
+        await asyncio.gather(task, stopped, return_exceptions=True)
+
+
 async def gather_bounded(
     step: Callable[[T], Awaitable[R]], items: Sequence[T], limit: int
 ) -> list[tuple[T, R]]:

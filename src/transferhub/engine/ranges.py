@@ -79,12 +79,6 @@ def cuts(
     return sorted(key for key in found if low < key and (until is None or key < until))
 
 
-def midpoint(after: str, until: str | None, prefix: str, alphabet: Alphabet) -> str | None:
-    """A string strictly between `after` and `until`, near the middle; None where there is no
-    room."""
-    return next(iter(cuts(after, until, prefix, (0.5,), alphabet)), None)
-
-
 def carries(low: str, until: str | None, depth: int, alphabet: Alphabet) -> list[str]:
     """Keys between `low` and `until` at which a letter of `low` steps up, the widest step first.
 

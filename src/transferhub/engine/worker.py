@@ -163,6 +163,7 @@ class Worker:
         except BaseExceptionGroup as errors:
             raise first_error(errors) from None
         finally:
+            self._group = None
             await self._give_back()
 
     @property

@@ -16,6 +16,7 @@ from transferhub.control.runs import Runs
 from transferhub.engine.compare import CompareMode
 from transferhub.engine.execution import DeleteGuard, Execution, Job
 from transferhub.engine.folders import writing
+from transferhub.engine.groups import unless
 from transferhub.engine.progress import Observer, Summary
 from transferhub.engine.report import write_report, write_summary
 from transferhub.engine.survey import Survey
@@ -24,7 +25,7 @@ from transferhub.engine.worker import Worker
 from transferhub.errors import GuardError, InputError, TransferHubError
 from transferhub.hosts.crew import Assignment, LocalCrew, WorkerProcesses
 from transferhub.hosts.doctor import Finding, examine
-from transferhub.hosts.locks import only_process
+from transferhub.hosts.locks import is_held, only_process
 from transferhub.hosts.replications import Limits, open_replication
 from transferhub.hosts.settings import Settings
 from transferhub.hosts.state import database_url, open_ledger, open_task_store
@@ -187,7 +188,7 @@ class LocalHost:
                 )
                 summary = await Execution(job, talk=self._talk, observer=self._observer).run(stop)
                 if verify and summary.status is not RunState.CANCELLED:
-                    summary = await self._verified(summary, spec, tuning)
+                    summary = await self._verified(summary, spec, tuning, stop)
                     write_summary(folder / "summary.json", summary)
             except InputError as error:
                 await state.runs.end(run, await state.runs.failed(run, error))
@@ -235,16 +236,22 @@ class LocalHost:
         finally:
             await replication.aclose()
 
-    async def _verified(self, summary: Summary, spec: ObjectsSpec, tuning: Tuning) -> Summary:
+    async def _verified(
+        self, summary: Summary, spec: ObjectsSpec, tuning: Tuning, stop: asyncio.Event
+    ) -> Summary:
         """The summary with what a second look at both sides finds, by etags where they tell."""
         self._talk("verifying: both sides are listed and compared again")
         never_replaced = spec.compare is CompareMode.MISSING_ONLY
         mode = CompareMode.MISSING_ONLY if never_replaced else CompareMode.ETAG
         try:
-            found = await self._compare(spec.model_copy(update={"compare": mode}), tuning)
+            comparison = self._compare(spec.model_copy(update={"compare": mode}), tuning)
+            found = await unless(stop, comparison)
         except TransferHubError as error:
             sentence = f"the copies ended, but could not be verified: {error.message}"
             return replace(summary, status=RunState.FAILED, error_code=error.code, error=sentence)
+        if found is None:
+            note = "the copies ended, and were not verified"
+            return replace(summary, status=RunState.CANCELLED, notes=(*summary.notes, note))
         note, equal = verdict(found, mirror=spec.mirror)
         status = summary.status
         if not equal and status is RunState.SUCCEEDED:
@@ -319,6 +326,10 @@ class LocalHost:
             return found, task, await state.ledger.totals(found.ident)
 
         return self._with_state(steps)
+
+    def is_worked_on(self, run: RunId) -> bool:
+        """Whether a process works on the run (its whole id) now."""
+        return is_held(self._settings.state / "runs" / run / "lock")
 
     def failures(
         self, run: RunId, *, code: str, key: str, after: str, limit: int

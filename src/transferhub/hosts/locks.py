@@ -12,6 +12,20 @@ from transferhub.engine.folders import writing
 from transferhub.errors import RunError
 
 
+def is_held(path: Path) -> bool:
+    """Whether a process holds the lock file now."""
+    try:
+        file = path.open("rb")
+    except OSError:
+        return False
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
 @contextmanager
 def only_process(path: Path, what: str) -> Iterator[None]:
     """Holds the lock file; the kernel frees it when the process ends, however it ends.

@@ -242,6 +242,9 @@ class FakeHost:
             raise self.error
         return (*self.known[0], totals())
 
+    def is_worked_on(self, run: RunId) -> bool:
+        return False
+
     def failures(
         self, run: RunId, *, code: str, key: str, after: str, limit: int
     ) -> Sequence[TransferRecord]:

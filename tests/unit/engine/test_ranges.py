@@ -8,8 +8,8 @@ from transferhub.engine.ranges import (
     Alphabet,
     carries,
     common_prefix,
+    cuts,
     merge_prefixes,
-    midpoint,
     width,
 )
 
@@ -33,22 +33,22 @@ def is_utf8(key: str) -> bool:
 @example(low="a", high="a\x00", prefix="", seen=["a\x00"])
 @example(low=LAST, high=None, prefix="", seen=["a"])
 @example(low="ab", high="ab\x00\x00", prefix="ab", seen=["\x00"])
-def test_a_midpoint_lies_strictly_between_the_ends(
+def test_cuts_lie_strictly_between_the_ends_and_ascend(
     low: str, high: str | None, prefix: str, seen: list[str]
 ) -> None:
     assume(high is None or low < high)
-    middle = midpoint(low, high, prefix, alphabet([low, high or "", *seen]))
-    if middle is not None:
-        assert low < middle
-        assert high is None or middle < high
-        assert is_utf8(middle)
+    found = cuts(low, high, prefix, (0.1, 0.5, 0.9), alphabet([low, high or "", *seen]))
+    assert found == sorted(set(found))
+    for cut in found:
+        assert low < cut
+        assert high is None or cut < high
+        assert is_utf8(cut)
 
 
 @given(low=st.integers(0, 799), more=st.integers(200, 999))
 def test_numbered_keys_are_split_near_their_middle(low: int, more: int) -> None:
     high = min(low + more, 999)
-    middle = midpoint(f"{low:03}", f"{high:03}", "", alphabet(["0123456789"]))
-    assert middle is not None
+    (middle,) = cuts(f"{low:03}", f"{high:03}", "", (0.5,), alphabet(["0123456789"]))
     left = sum(f"{number:03}" <= middle for number in range(low, high))
     assert 0.3 <= left / (high - low) <= 0.7
 

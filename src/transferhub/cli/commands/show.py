@@ -16,7 +16,7 @@ from transferhub.cli.places import route
 from transferhub.cli.summary import balance_lines, group_lines, next_lines
 from transferhub.cli.text import NOTHING, counted, local_time, status_words, table, visible
 from transferhub.engine.progress import Summary
-from transferhub.model.run import Run, Task
+from transferhub.model.run import Run, RunState, Task
 from transferhub.model.transfer import Action, RunId, Totals, TransferState
 from transferhub.model.units import format_bytes, format_count
 
@@ -41,8 +41,9 @@ def show(app: App, /, **params: Any) -> ExitCode:
                 *phase_lines(totals),
                 *balance_lines(summary),
                 *group_lines(groups),
-                *next_lines(run.ident, run.state, failed=failed, code=run.error_code),
             ]
+            if not (run.state is RunState.RUNNING and session.host.is_worked_on(run.ident)):
+                lines += next_lines(run.ident, run.state, failed=failed, code=run.error_code)
             app.out.lines(lines)
     return ExitCode.OK
 

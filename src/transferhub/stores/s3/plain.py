@@ -39,10 +39,6 @@ _SCRATCH_BYTES = 256 << 10
 _LARGE_BYTES = 1 << 20
 """A body with so much to come is received where it will stay; its pieces are not joined later."""
 
-_KEPT_BYTES = 256 << 20
-"""Memory for large bodies, in use and kept for the next ones: new memory comes page by page, which
-costs as much as receiving it."""
-
 _HAPPY_EYEBALLS_SECONDS = 0.25
 _LOOKS = 4
 """How often in `read_timeout` a connection is looked at."""
@@ -65,7 +61,7 @@ class PlainTransport:
         self._open: set[_Connection] = set()
         self._watch: asyncio.TimerHandle | None = None
         self._scratch = memoryview(bytearray(_SCRATCH_BYTES))
-        self._buffers = Buffers(_KEPT_BYTES)
+        self._buffers = Buffers()
 
     async def send(self, request: Request) -> Response:
         connection = await self.ask(request)
@@ -188,10 +184,13 @@ _UNUSED = _references([bytearray()], 0)
 
 
 class Buffers:
-    """Memory for large bodies, given again once nobody holds it any more, nor a view of it."""
+    """Memory for large bodies, given again once nobody holds it any more, nor a view of it: new
+    memory comes page by page, which costs as much as receiving it.
 
-    def __init__(self, most_bytes: int) -> None:
-        self._most = most_bytes
+    What is kept is never more than was in use at one time.
+    """
+
+    def __init__(self) -> None:
         self._kept: list[bytearray] = []
 
     def take(self, size: int) -> bytearray:
@@ -200,20 +199,9 @@ class Buffers:
         for at in range(len(kept)):
             if len(kept[at]) == size and _references(kept, at) == _UNUSED:
                 return kept[at]
-        self._make_room(size)
-        new = bytearray(size)
-        if sum(map(len, kept)) + size <= self._most:
-            kept.append(new)
-        return new
-
-    def _make_room(self, size: int) -> None:
-        """Lets go of what is not in use, the oldest first, so that no more is held than needed."""
-        kept, at = self._kept, 0
-        while at < len(kept) and sum(map(len, kept)) + size > self._most:
-            if _references(kept, at) == _UNUSED:
-                del kept[at]
-            else:
-                at += 1
+        kept[:] = [kept[at] for at in range(len(kept)) if _references(kept, at) != _UNUSED]
+        kept.append(bytearray(size))
+        return kept[-1]
 
 
 class _Answer:

@@ -45,7 +45,6 @@ class Provider:
         server_copy: CopyObject works.
         part_copy: UploadPartCopy works.
         ordered: lists in byte order.
-        content_md5: checks Content-MD5.
         keys: the keys that it holds exactly.
         loses: names of Attributes fields that it takes and does not keep, and says nothing of.
     """
@@ -65,7 +64,6 @@ class Provider:
     server_copy: bool = True
     part_copy: bool = True
     ordered: bool = True
-    content_md5: bool = True
     keys: KeyRules = ANY_KEY
     loses: frozenset[str] = frozenset()
 

@@ -216,7 +216,7 @@ async def test_a_large_body_is_sent_whole_to_a_server_that_reads_slowly() -> Non
 
 @given(st.lists(st.tuples(st.sampled_from([5, 8, 13]), st.booleans()), max_size=30))
 def test_memory_that_is_held_is_never_given_again(asked: list[tuple[int, bool]]) -> None:
-    buffers = Buffers(20)
+    buffers = Buffers()
     held: list[tuple[memoryview, int]] = []
     for number, (size, drops) in enumerate(asked):
         if drops and held:
@@ -230,6 +230,6 @@ def test_memory_that_is_held_is_never_given_again(asked: list[tuple[int, bool]])
 
 
 def test_memory_that_nobody_holds_is_given_again() -> None:
-    buffers = Buffers(20)
+    buffers = Buffers()
     first = id(buffers.take(8))
     assert id(buffers.take(8)) == first
