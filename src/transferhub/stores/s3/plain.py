@@ -238,9 +238,8 @@ class _Answer:
             # Nobody writes to it, and nobody wants its hash: it is bytes in all but name.
             return cast("bytes", await self._read_large())
         await self.load()
-        if len(self.pieces) != 1:
-            self.pieces = [b"".join(self.pieces)]
-        return self.pieces[0]
+        pieces, self.pieces = self.pieces, []  # an idle connection keeps its last answer
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     async def _read_large(self) -> bytearray:
         """Keeps no reference to what it returns, so that its memory can be used again."""

@@ -1,4 +1,5 @@
 import asyncio
+import tracemalloc
 from datetime import timedelta
 
 import pytest
@@ -150,6 +151,26 @@ async def test_large_bodies_come_whole_one_after_another_and_stay_as_they_are() 
             async with transport.open(request()) as answer:
                 held.append(await answer.read())
         assert held == bodies
+        await transport.aclose()
+        assert server.connections == 1
+
+
+async def test_an_idle_connection_keeps_no_memory_of_what_was_read() -> None:
+    body = large(512 << 10)
+
+    async def talk(wire: Wire) -> None:
+        await wire.head()
+        await wire.answer(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        await wire.reader.read()
+
+    async with serving(talk) as server:
+        transport = PlainTransport(server.url, CONFIG)
+        tracemalloc.start()
+        try:
+            assert await sent(transport) == body
+            assert tracemalloc.get_traced_memory()[0] < len(body)
+        finally:
+            tracemalloc.stop()
         await transport.aclose()
         assert server.connections == 1
 
