@@ -209,6 +209,7 @@ class Finder:
             while not shard.done:
                 await asyncio.gather(source.fill(), destination.fill())
                 await self._advance(shard, source, destination)
+                await self._save_if_due(shard)
                 self._share_with_idle(shards, group)
             shard.listings = ()
 
@@ -236,10 +237,25 @@ class Finder:
         _note_edge(shard.source, source, ours[0])
         _note_edge(shard.destination, destination, theirs[0])
         shard.done = horizon is None
+        shard.unsaved = True
         shard.estimate(self._alphabet)
-        due = time.monotonic() - shard.saved_at > _SAVE_SECONDS
-        if shard.done or due or len(shard.pending) >= _SAVE_TRANSFERS:
-            await self._save([shard])
+
+    async def _save_if_due(self, shard: RangeShard) -> None:
+        if not _is_due(shard):
+            return
+        async with self._saving:
+            if _is_due(shard):  # and was not saved beside another meanwhile
+                await self._record(self._due_with(shard))
+
+    def _due_with(self, shard: RangeShard) -> list[RangeShard]:
+        """The range and others to save in one transaction: cut at once, they are due at once, and
+        would wait for each other while their pages come in."""
+        chosen, room = [shard], _SAVE_TRANSFERS - len(shard.pending)
+        for other in self._queue.active.values():
+            if other is not shard and _is_due(other) and len(other.pending) <= room:
+                chosen.append(other)
+                room -= len(other.pending)
+        return chosen
 
     def _with_fallbacks(self, counts: ScanCounts) -> ScanCounts:
         now = self._scan.comparison.fallbacks
@@ -363,6 +379,7 @@ class Finder:
         for shard in shards:
             transfers += shard.pending
             shard.pending = []
+            shard.unsaved = False
             shard.saved_at = time.monotonic()
         try:
             await self._ledger.record(self._run, transfers, records)
@@ -422,6 +439,12 @@ def _refuse_gaps(ranges: Sequence[RangeShard]) -> None:
                 "the key ranges that were compared do not cover all keys, so nothing can be said of"
                 " the rest; start the transfer again from the beginning"
             )
+
+
+def _is_due(shard: RangeShard) -> bool:
+    """Whether the range is to be saved before its lister goes on."""
+    late = time.monotonic() - shard.saved_at > _SAVE_SECONDS
+    return shard.unsaved and (shard.done or late or len(shard.pending) >= _SAVE_TRANSFERS)
 
 
 def _note_edge(edge: Edge, listing: Listing, taken: Sequence[str]) -> None:

@@ -46,6 +46,7 @@ class RangeShard:
         position: every key up to here is decided.
         unordered: names of the sides that are sorted on disk.
         pending: decided and not recorded yet.
+        unsaved: it went on since it was recorded.
         probed: where its keys end was asked, and nothing has changed since.
     """
 
@@ -61,6 +62,7 @@ class RangeShard:
     source: Edge = field(default_factory=Edge)
     destination: Edge = field(default_factory=Edge)
     pending: list[Transfer] = field(default_factory=list)
+    unsaved: bool = False
     saved_at: float = field(default_factory=time.monotonic)
     listings: tuple[Listing, ...] = ()
     pages: int = 0
