@@ -18,8 +18,8 @@ from tests.servers.rules import Hold
 DOCUMENTED = [
     "run", "status", "scanned_source", "scanned_destination", "same", "new", "changed", "extra",
     "filtered", "archived", "fallbacks", "source_bytes", "copy_bytes", "done", "failed",
-    "vanished", "skipped", "deleted", "delete_failed", "waiting", "bytes", "seconds", "report",
-    "faults", "notes",
+    "vanished", "skipped", "deleted", "delete_failed", "waiting", "bytes", "start_bytes",
+    "seconds", "report", "faults", "notes",
 ]  # fmt: skip
 
 

@@ -184,6 +184,19 @@ class ReadingTests(LedgerFacts):
         )
         assert (await ledger.totals(run)).moved_bytes == 3 << 40
 
+    async def test_part_bytes_are_of_ended_parts_of_open_transfers(
+        self, ledger: Ledger, run: RunId
+    ) -> None:
+        finish = await lease_finish(ledger, run)
+        first, *_ = await lease_parts(ledger, run, key="larger", sizes=(7, 7, 1))
+        await ledger.complete_parts([part_done(first)])
+        assert await ledger.part_bytes(run) == 13 + 7
+        await ledger.complete([done(finish, 13)])
+        assert await ledger.part_bytes(run) == 7
+        await ledger.reset(run)
+        assert await ledger.part_bytes(run) == 0
+        assert await ledger.part_bytes(RunId("unknown")) == 0
+
     async def test_a_reset_run_is_scanned_anew(
         self, ledger: Ledger, run: RunId, clock: FakeClock
     ) -> None:

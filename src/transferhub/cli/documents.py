@@ -83,7 +83,7 @@ def run_document(run: Run, task: Task) -> Document:
 def show_document(run: Run, task: Task, totals: Totals) -> Document:
     summary = Summary.of(run.ident, run.state, totals, seconds=0.0)
     counts = summary_document(summary)
-    for key in ("run", "status", "seconds", "report", "notes", "faults"):
+    for key in ("run", "status", "start_bytes", "seconds", "report", "notes", "faults"):
         counts.pop(key)
     counts["ranges"] = {"done": totals.shards_done, "known": totals.shards}
     return run_document(run, task) | {"totals": counts}

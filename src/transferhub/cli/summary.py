@@ -89,11 +89,10 @@ def _headline(summary: Summary) -> str:
     moved = f"{counted(summary.done, 'object')} copied, {_moved(summary)}"
     if summary.deleted:
         moved += f", {format_count(summary.deleted)} deleted"
-    pace = f" ({format_bytes(summary.bytes / summary.seconds)}/s)" if _has_pace(summary) else ""
     words = (
         "was interrupted" if summary.status is RunState.CANCELLED else status_words(summary.status)
     )
-    return f"Run {summary.run} {words}: {moved} in {format_seconds(summary.seconds)}{pace}."
+    return f"Run {summary.run} {words}: {moved}{_pace(summary)}."
 
 
 def _moved(summary: Summary) -> str:
@@ -102,8 +101,14 @@ def _moved(summary: Summary) -> str:
     return format_bytes(summary.bytes)
 
 
-def _has_pace(summary: Summary) -> bool:
-    return summary.seconds > 0 and summary.bytes > 0
+def _pace(summary: Summary) -> str:
+    """The time and the rate of the last start, and what it moved where that is not all."""
+    size = summary.bytes
+    if summary.start_bytes is not None:
+        size = min(size, summary.start_bytes)
+    resumed = f"; {format_bytes(size)} of it since it was resumed," if size < summary.bytes else ""
+    rate = f" ({format_bytes(size / summary.seconds)}/s)" if size and summary.seconds > 0 else ""
+    return f"{resumed} in {format_seconds(summary.seconds)}{rate}"
 
 
 def _scan_parts(summary: Summary) -> str:

@@ -111,6 +111,7 @@ class Execution:
         self._job = job
         self._talk = talk
         self._notes: list[str] = []
+        self._moved_before = 0
         self._meter = _Meter(job, observer)
 
     async def run(self, stop: asyncio.Event) -> Summary:
@@ -130,7 +131,7 @@ class Execution:
             await self._abort_uploads()
             totals = await job.ledger.totals(job.run)
             if stop.is_set():
-                return self._summary(RunState.CANCELLED, totals, started)
+                return await self._summary(RunState.CANCELLED, totals, started)
             return await self._report(totals, started)
         finally:
             self._meter.close()
@@ -146,6 +147,7 @@ class Execution:
         job = self._job
         back = await job.ledger.reclaim(job.run, job.former_workers)
         totals = await job.ledger.totals(job.run)
+        self._moved_before = await self._moved(totals)
         if totals.shards:
             done = totals.tally(Action.COPY, TransferState.DONE).count
             self._talk(
@@ -214,7 +216,7 @@ class Execution:
         path = job.folder / "report.csv.gz"
         await write_report(path, job.ledger.transfers(job.run))
         summary = replace(
-            self._summary(_end_state(totals), totals, started),
+            await self._summary(_end_state(totals), totals, started),
             report=str(path),
             faults=tuple(balance(totals)),
         )
@@ -228,9 +230,15 @@ class Execution:
         write_summary(job.folder / "summary.json", summary)
         return summary
 
-    def _summary(self, status: RunState, totals: Totals, started: float) -> Summary:
+    async def _summary(self, status: RunState, totals: Totals, started: float) -> Summary:
         summary = Summary.of(self._job.run, status, totals, seconds=time.monotonic() - started)
-        return replace(summary, notes=tuple(self._notes))
+        # Less than nothing where a scan that began anew forgot what was done before.
+        moved = max(0, await self._moved(totals) - self._moved_before)
+        return replace(summary, start_bytes=moved, notes=tuple(self._notes))
+
+    async def _moved(self, totals: Totals) -> int:
+        """Bytes by all starts of the run until now."""
+        return totals.moved_bytes + await self._job.ledger.part_bytes(self._job.run)
 
 
 class _Meter:

@@ -55,8 +55,9 @@ class Summary:
 
     Attributes:
         failed: dead letters, of copies and deletes.
-        bytes: moved by this run.
-        requests: by operation, of this start of the run.
+        bytes: moved by this run, of objects that are done.
+        start_bytes: moved by this start of the run in `seconds`, also of parts of objects that are
+            not done; None where it was cut off.
         report: path of the report (CSV.gz), "" where none was written.
         notes: what the user should know, a sentence each.
     """
@@ -72,6 +73,7 @@ class Summary:
     delete_failed: int = 0
     waiting: int = 0
     bytes: int = 0
+    start_bytes: int | None = None
     seconds: float = 0.0
     report: str = ""
     error_code: str = ""

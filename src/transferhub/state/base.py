@@ -127,6 +127,9 @@ class Ledger(Protocol):
     async def totals(self, run: RunId) -> Totals:
         """Exact, and cheap enough to be asked for every second, whatever the run holds."""
 
+    async def part_bytes(self, run: RunId) -> int:
+        """Bytes of the parts that have ended, of transfers that have not."""
+
     async def failures(
         self, run: RunId, *, code: str = "", key: str = "*", after: str = "", limit: int = 1_000
     ) -> Sequence[TransferRecord]:

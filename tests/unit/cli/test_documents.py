@@ -40,7 +40,10 @@ COUNT_KEYS = [
     "waiting",
     "bytes",
 ]
-SUMMARY_KEYS = ["run", "status", *COUNT_KEYS, "seconds", "report", "faults", "notes"]
+SUMMARY_KEYS = [
+    *("run", "status", *COUNT_KEYS),
+    *("start_bytes", "seconds", "report", "faults", "notes"),
+]
 
 
 def document(*args: str, host: FakeHost | None = None) -> Any:

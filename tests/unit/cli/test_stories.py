@@ -55,6 +55,14 @@ def test_a_transfer_with_failures_says_why_and_what_next() -> None:
     ]
 
 
+def test_the_rate_of_a_resumed_transfer_is_that_of_its_last_start() -> None:
+    end = summary(start_bytes=480_000_000, deleted=20)
+    assert dth(*TRANSFER, host=FakeHost(ends=end)).out.splitlines()[0] == (
+        f"Run {RUN} succeeded: 3,400 objects copied, 1.9 GB, 20 deleted; 480.0 MB of it since it was"
+        " resumed, in 48s (10.0 MB/s)."
+    )
+
+
 def test_an_interrupted_transfer_says_what_waits() -> None:
     end = summary(status=RunState.CANCELLED, done=2_100, waiting=1_300)
     out = dth(*TRANSFER, host=FakeHost(ends=end)).out

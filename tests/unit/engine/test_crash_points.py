@@ -83,7 +83,7 @@ class MortalLedger:
         return call
 
 
-READS = {Verb.CHECK, Verb.LIST, Verb.HEAD, Verb.LIST_UPLOADS, "shards", "uploads"}
+READS = {Verb.CHECK, Verb.LIST, Verb.HEAD, Verb.LIST_UPLOADS, "shards", "uploads", "part_bytes"}
 IDLE = {"reclaim"}  # nothing is there to take back at a first start
 
 

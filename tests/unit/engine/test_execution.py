@@ -21,7 +21,7 @@ from transferhub.engine.progress import Summary
 from transferhub.engine.tuning import Tuning
 from transferhub.engine.worker import Worker
 from transferhub.errors import DeniedError, GuardError, NotFoundError, ThrottledError
-from transferhub.model.objects import Attributes, WriteOptions, Written
+from transferhub.model.objects import Attributes, UploadedPart, WriteOptions, Written
 from transferhub.model.run import RunState
 from transferhub.model.transfer import Action, RunId, TransferState, WorkerId
 from transferhub.plugins.objects.keymap import KeyMap
@@ -320,6 +320,33 @@ async def test_a_stop_gives_work_back_and_the_next_start_ends_it(bench: Bench) -
     resumed = await bench.run()
     assert (resumed.status, resumed.done, resumed.faults) == (RunState.SUCCEEDED, 3_000, ())
     assert any("resuming" in sentence for sentence in bench.talk)
+
+
+async def test_each_start_tells_the_bytes_that_it_moved_itself(bench: Bench) -> None:
+    bench.part_size, bench.workers = 10, 1
+    for number in range(200):
+        await put(bench.source, f"k{number:03}", b"x" * 35)
+    stop = asyncio.Event()
+
+    class Stopping(MemoryStore):
+        async def upload_part(
+            self, key: str, upload_id: str, number: int, body: bytes, *, md5: bytes | None
+        ) -> UploadedPart:
+            await asyncio.sleep(0)
+            if key == "k050":
+                stop.set()
+            return await super().upload_part(key, upload_id, number, body, md5=md5)
+
+    bench.destination = Stopping()
+    first = await bench.run(stop)
+    resumed = await bench.run()
+
+    assert (resumed.status, resumed.bytes) == (RunState.SUCCEEDED, 200 * 35)
+    assert first.start_bytes is not None
+    assert resumed.start_bytes is not None
+    # Some of it in parts of objects that were not done.
+    assert first.bytes < first.start_bytes
+    assert first.start_bytes + resumed.start_bytes == resumed.bytes
 
 
 async def test_mirror_deletes_extra_keys_after_the_copies(bench: Bench) -> None:

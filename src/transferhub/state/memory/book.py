@@ -183,6 +183,10 @@ class Book:
     def tallies(self) -> dict[tuple[Action, TransferState], Tally]:
         return {at: Tally(n, self._sizes[at]) for at, n in self._counts.items() if n}
 
+    def part_bytes(self) -> int:
+        parts = (work.part for work in self._work.values())
+        return sum(part.size for part in parts if part is not None and part.etag)
+
     def uploads(self) -> list[UploadRecord]:
         current = [
             UploadRecord(key, entry.upload, abandoned=False)

@@ -187,6 +187,9 @@ class MemoryLedger:
             uploads=len(book.uploads()),
         )
 
+    async def part_bytes(self, run: RunId) -> int:
+        return self._book(run).part_bytes()
+
     async def failures(
         self, run: RunId, *, code: str = "", key: str = "*", after: str = "", limit: int = 1_000
     ) -> Sequence[TransferRecord]:

@@ -149,6 +149,9 @@ class SqlLedger:
     async def totals(self, run: RunId) -> Totals:
         return await self._database.read(lambda session: reading.totals(session, run))
 
+    async def part_bytes(self, run: RunId) -> int:
+        return await self._database.read(lambda session: reading.part_bytes(session, run))
+
     async def failures(
         self, run: RunId, *, code: str = "", key: str = "*", after: str = "", limit: int = 1_000
     ) -> Sequence[TransferRecord]:

@@ -15,6 +15,7 @@ from transferhub.model.transfer import (
 )
 from transferhub.state.sql.codec import (
     ACTIONS,
+    PART_DONE,
     STATE_CODES,
     STATES,
     TRANSFER_COLUMNS,
@@ -54,6 +55,15 @@ def totals(session: Session, run: RunId) -> Totals:
         moved_bytes=moved_bytes,
         uploads=uploads,
     )
+
+
+def part_bytes(session: Session, run: RunId) -> int:
+    ((size,),) = session.fetch(
+        "sum(size) AS size",
+        f"FROM parts WHERE run_id = ? AND state = {PART_DONE}",
+        find_run(session, run),
+    )
+    return int(size or 0)
 
 
 def transfers_after(
