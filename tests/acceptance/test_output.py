@@ -19,7 +19,7 @@ DOCUMENTED = [
     "run", "status", "scanned_source", "scanned_destination", "same", "new", "changed", "extra",
     "filtered", "archived", "fallbacks", "source_bytes", "copy_bytes", "done", "failed",
     "vanished", "skipped", "deleted", "delete_failed", "waiting", "bytes", "start_bytes",
-    "seconds", "report", "faults", "notes",
+    "seconds", "noted", "report", "faults", "notes",
 ]  # fmt: skip
 
 

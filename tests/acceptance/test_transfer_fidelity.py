@@ -1,6 +1,9 @@
 """What arrives is what was sent: keys, bytes, ETags, metadata; what cannot arrive is told."""
 
 import hashlib
+import re
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -103,13 +106,26 @@ def test_metadata_that_a_folder_cannot_keep_is_told_per_object(
     untyped = Body(content=b"22", options={"ContentType": "binary/octet-stream"})
     source.fill({"rich": Body(content=b"1", options=metadata), "poor": untyped})
 
-    ended = dth.between(source.endpoint, None).transfer(source, f"file://{tmp_path}/landing")
+    dth = dth.between(source.endpoint, None)
+    ended = dth.transfer(source, f"file://{tmp_path}/landing")
 
     rows = report_rows(ended["report"])
     for name in ("content_type", "content_language", "metadata"):
         assert name in rows["rich"]["note"]
     assert rows["poor"]["note"] == ""
-    assert ended["notes"] == []
+    assert (ended["noted"], ended["notes"]) == (1, [])
+    shown = dth.well("show", "last").out
+    assert "  not kept: something of 1 object, such as metadata or tags\n" in shown
+    (command,) = re.findall(r"zcat .* \| grep \"not keep\"", shown)
+    assert [row.partition(",")[0] for row in in_shell(dth, command)] == ["rich"]
+
+
+def in_shell(dth: Dth, command: str) -> list[str]:
+    """The lines that a command prints to a person who types it."""
+    command = command.replace("dth ", f"{sys.executable} -m transferhub.cli ", 1)
+    return subprocess.check_output(
+        ["/bin/sh", "-c", command], env=dth.environment(), text=True
+    ).splitlines()
 
 
 def test_etags_of_multipart_objects_match_end_to_end(

@@ -15,6 +15,9 @@ from transferhub.model.transfer import FailureGroup, Totals, TransferRecord
 
 Document = dict[str, Any]
 
+_OF_THE_END = ("run", "status", "start_bytes", "seconds", "noted", "report", "notes", "faults")
+"""Fields of a summary that the ledger does not tell."""
+
 
 def print_json(document: Document, out: Stream) -> None:
     out.line(as_json(document, out))
@@ -83,7 +86,7 @@ def run_document(run: Run, task: Task) -> Document:
 def show_document(run: Run, task: Task, totals: Totals) -> Document:
     summary = Summary.of(run.ident, run.state, totals, seconds=0.0)
     counts = summary_document(summary)
-    for key in ("run", "status", "start_bytes", "seconds", "report", "notes", "faults"):
+    for key in _OF_THE_END:
         counts.pop(key)
     counts["ranges"] = {"done": totals.shards_done, "known": totals.shards}
     return run_document(run, task) | {"totals": counts}

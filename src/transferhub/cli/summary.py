@@ -21,6 +21,7 @@ def summary_lines(summary: Summary, groups: Sequence[FailureGroup]) -> list[str]
         _headline(summary),
         "",
         *balance_lines(summary),
+        *noted_lines(summary.noted),
         *_report_line(summary),
         *_sentences("Note: ", summary.notes),
         *_sentences("Fault: ", summary.faults),
@@ -29,6 +30,7 @@ def summary_lines(summary: Summary, groups: Sequence[FailureGroup]) -> list[str]
             summary.run,
             summary.status,
             failed=summary.failed + summary.delete_failed,
+            noted=summary.noted,
             code=summary.error_code,
         ),
     ]
@@ -51,6 +53,13 @@ def balance_lines(summary: Summary) -> list[str]:
     return [f"  {line}" for line in table(rows, right=(1,))]
 
 
+def noted_lines(noted: int | None) -> list[str]:
+    """That the destination could not keep everything of some objects."""
+    if not noted:
+        return []
+    return [f"  not kept: something of {counted(noted, 'object')}, such as metadata or tags"]
+
+
 def group_lines(groups: Sequence[FailureGroup]) -> list[str]:
     """What failed, by error code, each with one example."""
     if not groups:
@@ -65,9 +74,14 @@ def group_lines(groups: Sequence[FailureGroup]) -> list[str]:
     return lines
 
 
-def next_lines(run: RunId, status: RunState, *, failed: int, code: str = "") -> list[str]:
+def next_lines(
+    run: RunId, status: RunState, *, failed: int, noted: int | None = None, code: str = ""
+) -> list[str]:
     """What the user can do now. `code` is that of the error that ended the run."""
     steps: list[tuple[str, str]] = []
+    if noted:
+        # The words of the report's column `note`.
+        steps.append((f'zcat "$(dth report {run})" | grep "not keep"', "shows what was not kept"))
     if failed:
         steps.append((f"dth failures {run}", "shows each of them, with every attempt"))
         steps.append((f"dth redrive {run}", "tries them again"))

@@ -214,9 +214,10 @@ class Execution:
         job = self._job
         self._meter.phase = Phase.REPORTING
         path = job.folder / "report.csv.gz"
-        await write_report(path, job.ledger.transfers(job.run))
+        noted = await write_report(path, job.ledger.transfers(job.run))
         summary = replace(
             await self._summary(_end_state(totals), totals, started),
+            noted=noted,
             report=str(path),
             faults=tuple(balance(totals)),
         )

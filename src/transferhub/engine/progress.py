@@ -58,6 +58,8 @@ class Summary:
         bytes: moved by this run, of objects that are done.
         start_bytes: moved by this start of the run in `seconds`, also of parts of objects that are
             not done; None where it was cut off.
+        noted: copies of which the destination could not keep everything; None where they were not
+            counted, for the run is not at its end.
         report: path of the report (CSV.gz), "" where none was written.
         notes: what the user should know, a sentence each.
     """
@@ -75,6 +77,7 @@ class Summary:
     bytes: int = 0
     start_bytes: int | None = None
     seconds: float = 0.0
+    noted: int | None = None
     report: str = ""
     error_code: str = ""
     error: str = ""

@@ -39,12 +39,15 @@ _KEPT = "The run's numbers are kept: dth report writes it again."
 
 
 async def write_report(path: Path, records: AsyncIterator[TransferRecord]) -> int:
-    """Writes the rows as CSV.gz, whole or not at all; returns how many.
+    """Writes the rows as CSV.gz, whole or not at all.
+
+    Returns:
+        Of how many copies the destination could not keep everything.
 
     Raises:
         StateError: the file cannot be written.
     """
-    rows = 0
+    noted = 0
     with (
         replacing("the report", path, comfort=_KEPT) as partial,
         gzip.open(partial, "wb", compresslevel=3) as file,
@@ -53,12 +56,12 @@ async def write_report(path: Path, records: AsyncIterator[TransferRecord]) -> in
         batch: list[Sequence[Any]] = []
         async for record in records:
             batch.append(_row(record))
-            rows += 1
+            noted += bool(record.note) and record.state is TransferState.DONE
             if len(batch) >= _ROWS_AT_ONCE:
                 file.write(_lines(batch))
                 batch = []
         file.write(_lines(batch))
-    return rows
+    return noted
 
 
 def write_summary(path: Path, summary: Summary) -> None:

@@ -195,8 +195,9 @@ class LocalHost:
                 raise
             except GuardError as error:
                 summary = await state.runs.failed(run, error)
-                await write_report(folder / "report.csv.gz", state.ledger.transfers(run.ident))
-                summary = replace(summary, report=str(folder / "report.csv.gz"))
+                path = folder / "report.csv.gz"
+                noted = await write_report(path, state.ledger.transfers(run.ident))
+                summary = replace(summary, noted=noted, report=str(path))
             except TransferHubError as error:
                 summary = await state.runs.failed(run, error)
             await state.runs.end(run, summary)

@@ -42,7 +42,7 @@ COUNT_KEYS = [
 ]
 SUMMARY_KEYS = [
     *("run", "status", *COUNT_KEYS),
-    *("start_bytes", "seconds", "report", "faults", "notes"),
+    *("start_bytes", "seconds", "noted", "report", "faults", "notes"),
 ]
 
 

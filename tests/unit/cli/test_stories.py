@@ -55,11 +55,22 @@ def test_a_transfer_with_failures_says_why_and_what_next() -> None:
     ]
 
 
+def test_a_transfer_to_where_not_everything_could_be_kept() -> None:
+    out = dth(*TRANSFER, host=FakeHost(ends=summary(noted=12))).out.splitlines()
+    assert out[-5:] == [
+        "  not kept: something of 12 objects, such as metadata or tags",
+        "  report: /state/runs/report.csv.gz",
+        "",
+        "Next:",
+        f'  zcat "$(dth report {RUN})" | grep "not keep"  shows what was not kept',
+    ]
+
+
 def test_the_rate_of_a_resumed_transfer_is_that_of_its_last_start() -> None:
     end = summary(start_bytes=480_000_000, deleted=20)
     assert dth(*TRANSFER, host=FakeHost(ends=end)).out.splitlines()[0] == (
-        f"Run {RUN} succeeded: 3,400 objects copied, 1.9 GB, 20 deleted; 480.0 MB of it since it was"
-        " resumed, in 48s (10.0 MB/s)."
+        f"Run {RUN} succeeded: 3,400 objects copied, 1.9 GB, 20 deleted; 480.0 MB of it since it"
+        " was resumed, in 48s (10.0 MB/s)."
     )
 
 
@@ -150,6 +161,13 @@ def test_show() -> None:
         f"  dth failures {RUN}  shows each of them, with every attempt",
         f"  dth redrive {RUN}   tries them again",
     ]
+
+
+def test_show_counts_what_was_not_kept() -> None:
+    run = replace(A_RUN, summary={**A_RUN.summary, "noted": 1})
+    out = dth("show", "last", host=FakeHost(known=((run, TASK),))).out
+    assert "  not kept: something of 1 object, such as metadata or tags\n" in out
+    assert f'zcat "$(dth report {RUN})" | grep "not keep"  shows what was not kept\n' in out
 
 
 def test_failures() -> None:

@@ -79,8 +79,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @given(st.lists(records, max_size=8))
 def test_every_row_of_a_report_can_be_read_back(folder: Path, rows: list[TransferRecord]) -> None:
     path = folder / "report.csv.gz"
-    assert asyncio.run(write_report(path, told(rows))) == len(rows)
+    noted = asyncio.run(write_report(path, told(rows)))
     found = read(path)
+    assert noted == sum(row["state"] == "done" and row["note"] != "" for row in found)
     assert [row["key"] for row in found] == [row.transfer.key for row in rows]
     for row, record in zip(found, rows, strict=True):
         transfer = record.transfer
@@ -101,7 +102,7 @@ def record(key: str) -> TransferRecord:
 
 async def test_a_report_may_have_more_rows_than_fit_one_batch(tmp_path: Path) -> None:
     path = tmp_path / "report.csv.gz"
-    assert await write_report(path, told([record(str(number)) for number in range(4_001)])) == 4_001
+    await write_report(path, told([record(str(number)) for number in range(4_001)]))
     assert [row["key"] for row in read(path)] == [str(number) for number in range(4_001)]
 
 

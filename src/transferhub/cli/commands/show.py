@@ -13,7 +13,7 @@ from transferhub.cli.documents import print_json, show_document
 from transferhub.cli.exits import ExitCode
 from transferhub.cli.grouped import Command
 from transferhub.cli.places import route
-from transferhub.cli.summary import balance_lines, group_lines, next_lines
+from transferhub.cli.summary import balance_lines, group_lines, next_lines, noted_lines
 from transferhub.cli.text import NOTHING, counted, local_time, status_words, table, visible
 from transferhub.engine.progress import Summary
 from transferhub.model.run import Run, RunState, Task
@@ -34,18 +34,26 @@ def show(app: App, /, **params: Any) -> ExitCode:
             print_json(show_document(run, task, totals), app.out)
         else:
             summary = Summary.of(run.ident, run.state, totals, seconds=0.0)
-            failed = summary.failed + summary.delete_failed
+            failed, noted = summary.failed + summary.delete_failed, _noted(run)
             groups = session.host.failure_groups(run.ident) if failed else []
             lines = [
                 *head_lines(run, task),
                 *phase_lines(totals),
                 *balance_lines(summary),
+                *noted_lines(noted),
                 *group_lines(groups),
             ]
             if not (run.state is RunState.RUNNING and session.host.is_worked_on(run.ident)):
-                lines += next_lines(run.ident, run.state, failed=failed, code=run.error_code)
+                lines += next_lines(
+                    run.ident, run.state, failed=failed, noted=noted, code=run.error_code
+                )
             app.out.lines(lines)
     return ExitCode.OK
+
+
+def _noted(run: Run) -> int | None:
+    """As its end told; None of a run that goes on."""
+    return run.summary.get("noted") if run.ended_at else None
 
 
 def head_lines(run: Run, task: Task) -> list[str]:
