@@ -120,6 +120,24 @@ def test_a_source_that_changes_under_way_gives_a_version_that_was_there_or_none(
     asyncio.run(check())
 
 
+@pytest.mark.parametrize("grown", [MIB, MIB + 1])
+async def test_an_object_that_outgrew_its_memory_is_taken_with_its_true_size(
+    tmp_path: Path, grown: int
+) -> None:
+    async def grow(store: ObjectStore, key: str) -> None:
+        await put(store, key, b"x" * (10 + grown))
+
+    bench = Bench(tmp_path)
+    await put(bench.source, "log", b"x" * 10)
+    fault = Fault(verb=Verb.GET, key="log", kind=FaultKind.CHANGE, change=grow)
+    bench.source = FaultyStore(bench.source, ScriptedFaults([fault]))
+    summary = await bench.run()
+
+    assert (summary.status, summary.bytes) == (RunState.SUCCEEDED, 10 + grown)
+    (record,) = [record async for record in bench.ledger.transfers(RUN)]
+    assert record.transfer.size == (10 + grown if grown > MIB else 10)
+
+
 class Rotten(MemoryStore):
     """Gives a wrong byte, another one each time, as often as it is told to."""
 

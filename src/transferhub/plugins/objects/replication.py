@@ -55,6 +55,8 @@ _CREATED_WITHIN = timedelta(minutes=10)
 """An upload whose id a crash left untold is known by its key and its time: not before the intent,
 as far as clocks agree, and not long after it, for it may have waited for its turn."""
 _REMEMBERED_UPLOADS = 1_000
+_BEARABLE_GROWTH = 1 << 20
+"""Bytes that an object may have more than `weight` held memory for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,7 +230,8 @@ class ObjectReplication:
         """The object as it is now, whole; one that outgrew its listing starts over instead."""
         try:
             async with self._source.get(transfer.key) as reader:
-                if reader.info.size > max(transfer.size, 1 << 20) and self._is_large(reader.info):
+                grown = reader.info.size - transfer.size
+                if grown > _BEARABLE_GROWTH or (grown > 0 and self._is_large(reader.info)):
                     raise ChangedError(
                         f"{transfer.key!r} at {self._source.location} grew from {transfer.size} to"
                         f" {reader.info.size} bytes after it was listed; it starts over"
