@@ -120,6 +120,21 @@ def test_metadata_that_a_folder_cannot_keep_is_told_per_object(
     assert [row.partition(",")[0] for row in in_shell(dth, command)] == ["rich"]
 
 
+def test_metadata_without_a_value_that_the_server_drops_in_silence_is_told(
+    dth: Dth, moto_source: Place, destination: Place
+) -> None:
+    moto_source.put("marked", b"1", Metadata={"marked": "", "color": "blue"})
+    moto_source.put("plain", b"1", Metadata={"color": "blue"})
+
+    dth = dth.between(moto_source.endpoint, destination.endpoint)
+    ended = dth.transfer(moto_source, destination)
+
+    assert destination.head("marked")["Metadata"] == {"color": "blue"}
+    rows = report_rows(ended["report"])
+    assert rows["marked"]["note"] == "the destination did not keep: metadata"
+    assert (rows["plain"]["note"], ended["noted"]) == ("", 1)
+
+
 def in_shell(dth: Dth, command: str) -> list[str]:
     """The lines that a command prints to a person who types it."""
     command = command.replace("dth ", f"{sys.executable} -m transferhub.cli ", 1)

@@ -18,7 +18,9 @@ from tests.conformance.store_facts import (
     is_missing,
     kept,
     keys,
+    part,
     put,
+    start,
 )
 from transferhub.errors import ChangedError, CorruptError, NotFoundError
 from transferhub.model.objects import Attributes, WriteOptions
@@ -153,6 +155,26 @@ class ObjectTests(StoreFacts):
     async def test_attributes_are_kept_or_named(self, store: ObjectStore) -> None:
         written = await put(store, "key", attributes=ATTRIBUTES)
         await self.assert_kept_or_named(store, "key", written.not_kept)
+
+    @pytest.mark.parametrize("way", ["put", "parts", "copy"])
+    async def test_metadata_without_a_value_is_kept_or_named(
+        self, store: ObjectStore, way: str
+    ) -> None:
+        attributes = Attributes(metadata={"marked": "", "color": "blue"})
+        match way:
+            case "parts":
+                upload = await start(store, "key", attributes=attributes)
+                parts = [await part(store, "key", upload, 1, b"body")]
+                written = await store.complete_upload("key", upload, parts)
+            case "copy" if store.capabilities.server_copy:
+                await put(store, "from")
+                written = await store.copy(
+                    store, "from", "key", if_match="", attributes=attributes, options=NO_OPTIONS
+                )
+            case _:
+                written = await put(store, "key", attributes=attributes)
+        found = (await store.head("key")).attributes.metadata
+        assert (found == attributes.metadata) is ("metadata" not in written.not_kept)
 
     async def test_attributes_that_were_not_given_are_not_named(self, store: ObjectStore) -> None:
         written = await put(store, "key")

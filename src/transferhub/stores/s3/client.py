@@ -136,7 +136,8 @@ class S3Store:
         self, key: str, body: bytes, *, attributes: Attributes, options: WriteOptions, md5: bytes
     ) -> Written:
         await self._requests.check_key(Operation.PUT, key, has_body=bool(body))
-        headers, not_kept = write_headers(attributes, options, self._requests.provider)
+        provider = self._requests.provider
+        headers, not_kept = write_headers(attributes, options, provider, of_put=True)
         headers |= content_md5(md5)
         response = await self._requests.send(Operation.PUT, "PUT", key, headers=headers, body=body)
         return read_written(response, response.header("etag"), not_kept)

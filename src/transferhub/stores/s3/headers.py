@@ -48,9 +48,13 @@ _SYSTEM = (
 
 
 def write_headers(
-    attributes: Attributes, options: WriteOptions, provider: Provider
+    attributes: Attributes, options: WriteOptions, provider: Provider, *, of_put: bool = False
 ) -> tuple[dict[str, str], tuple[str, ...]]:
-    """The headers of a write, and the names of what will not be kept."""
+    """The headers of a write, and the names of what will not be kept.
+
+    Args:
+        of_put: the write is a PutObject.
+    """
     headers: dict[str, str] = {}
     not_kept: list[str] = []
     for name, header in _SYSTEM:
@@ -61,11 +65,13 @@ def write_headers(
                 headers[header] = value
             if not sendable or name in provider.loses:
                 not_kept.append(name)
+    keeps_empty = provider.puts_empty_metadata or not of_put
     for name, value in attributes.metadata.items():
         name = name.lower()  # noqa: PLW2901 - names are not told apart by case
-        if _TOKEN.fullmatch(name):
+        sendable = bool(_TOKEN.fullmatch(name))
+        if sendable:
             headers[META + name] = encode_metadata(value)
-        elif "metadata" not in not_kept:
+        if not (sendable and (value or keeps_empty)) and "metadata" not in not_kept:
             not_kept.append("metadata")
     if options != _NO_OPTIONS:
         headers |= _option_headers(options, tags=provider.tags)

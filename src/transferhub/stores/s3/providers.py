@@ -47,6 +47,7 @@ class Provider:
         ordered: lists in byte order.
         keys: the keys that it holds exactly.
         loses: names of Attributes fields that it takes and does not keep, and says nothing of.
+        puts_empty_metadata: a PutObject keeps user metadata that has no value.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Provider:
     ordered: bool = True
     keys: KeyRules = ANY_KEY
     loses: frozenset[str] = frozenset()
+    puts_empty_metadata: bool = True
 
 
 AWS = Provider(
@@ -81,6 +83,7 @@ SEAWEEDFS = Provider(
     addressing=Addressing.PATH,
     ordered=False,
     keys=FOLDERS,
+    puts_empty_metadata=False,
 )
 
 RCLONE = Provider(
