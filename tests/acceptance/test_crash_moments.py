@@ -182,6 +182,27 @@ def test_a_mirror_that_is_killed_while_it_deletes_deletes_no_more_than_it_would_
     assert (ended.json["extra"], ended.json["deleted"]) == (20, 20)
 
 
+def test_an_unfinished_run_with_other_options_is_told_and_can_be_given_up(
+    dth: Dth, source: Place, destination: Place, fault_proxy: ProxyFactory
+) -> None:
+    source.put_multipart("large", LARGE)
+    route = Route.of(dth, source, destination, fault_proxy)
+    route.kill(Moment(side="destination", operation="UploadPart", skip=1))
+    left = destination.uploads()
+    (killed,) = (run["run"] for run in dth.well("runs", "--json").json)
+    assert f"{killed}  interrupted  " in dth.well("runs").out
+
+    there = ("transfer", source, destination, "--exclude", "none/**")
+    told = route.dth.well(*there).err
+    assert f"run {killed} from and to the same places, with other options, is unfinished" in told
+    assert f"dth resume {killed}" in told
+    assert destination.uploads() == left != []
+
+    assert killed not in route.dth.well(*there, "--no-resume").err
+    assert destination.uploads() == []
+    assert dth.well("show", killed, "--json").json["error"]["code"] == "superseded"
+
+
 # Some of the processes
 
 

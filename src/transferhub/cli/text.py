@@ -24,7 +24,12 @@ def visible(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def status_words(status: RunState) -> str:
+def status_words(status: RunState, *, at_work: bool = True) -> str:
+    """Args:
+    at_work: a process works on the run.
+    """
+    if status is RunState.RUNNING and not at_work:
+        return "interrupted"
     return _STATUS[status]
 
 

@@ -88,6 +88,19 @@ class Runs:
                 found.insert(0, known[0])
         return found
 
+    async def unfinished_beside(self, task: Task) -> list[tuple[Run, Task]]:
+        """Runs of other tasks of the same title that were stopped or killed, newest first: the same
+        command with other options is another task."""
+        runs = await self._tasks.runs(states=sorted(RESUMABLE_STATES))
+        others = [(run, await self._tasks.get_task(run.task)) for run in runs]
+        return [
+            (run, other)
+            for run, other in others
+            if other is not None
+            and other.ident != task.ident
+            and (other.kind, other.name) == (task.kind, task.name)
+        ]
+
     async def with_uploads(self, run: Run) -> list[RunId]:
         """Earlier ended runs of the same task that could not abort all of their uploads."""
         ended = await self._tasks.runs(

@@ -84,8 +84,11 @@ class LocalHost:
             refuse_bad_lists(spec)
             task = await state.runs.task_of(with_digests(spec))
             former = await state.runs.unfinished(task)
+            beside = await self._beside(state, spec, task)
             if not resume:
-                await self._supersede(state, spec, tuning, former)
+                await self._supersede(state, spec, tuning, [*former, *beside])
+            elif beside:
+                self._tell_of(beside)
             run = former[0] if former and resume else state.runs.new(task)
             return await self._execute(state, run, spec, tuning, processes, stop, verify=verify)
 
@@ -221,6 +224,29 @@ class LocalHost:
             )
             for worker in workers
         ]
+
+    async def _beside(self, state: _State, spec: ObjectsSpec, task: Task) -> list[Run]:
+        """Interrupted runs of the same places with other options, newest first."""
+
+        def is_of_same_places(other: Task) -> bool:
+            try:
+                return ObjectsSpec.from_json(other.spec).places == spec.places
+            except InputError:  # of another version
+                return False
+
+        return [
+            run
+            for run, other in await state.runs.unfinished_beside(task)
+            if is_of_same_places(other) and not self.is_worked_on(run.ident)
+        ]
+
+    def _tell_of(self, beside: Sequence[Run]) -> None:
+        newest, *others = (run.ident for run in beside)
+        more = f"; so are {len(others)} more, see dth runs" if others else ""
+        self._talk(
+            f"run {newest} from and to the same places, with other options, is unfinished: dth"
+            f" resume {newest} goes on with it, and --no-resume here gives it up{more}"
+        )
 
     async def _supersede(
         self, state: _State, spec: ObjectsSpec, tuning: Tuning, former: Sequence[Run]

@@ -128,6 +128,13 @@ def test_runs() -> None:
     assert header.index("SOURCE") == row.index("s3://")
 
 
+def test_a_run_that_was_killed_is_not_shown_as_running() -> None:
+    killed = replace(A_RUN, state=RunState.RUNNING, ended_at=None)
+    host = FakeHost(known=((killed, TASK),))
+    assert f"{RUN}  interrupted  " in dth("runs", host=host).out
+    assert "status   interrupted\n" in dth("show", "last", host=host).out
+
+
 def test_no_runs() -> None:
     out = dth("runs", host=FakeHost(known=())).out
     assert out == "There are no runs yet. Start one with `dth transfer SOURCE DESTINATION`.\n"

@@ -20,6 +20,7 @@ ONE, TWO = WorkerId("one"), WorkerId("two")
 class Spec:
     work: str = "a to b"
     limit: int = 1
+    options: str = ""
     kind: str = "objects"
 
     @property
@@ -27,7 +28,7 @@ class Spec:
         return self.work
 
     def fingerprint(self) -> str:
-        return self.work
+        return self.work + self.options
 
     def to_json(self) -> Mapping[str, Any]:
         return {"work": self.work, "limit": self.limit}
@@ -130,6 +131,17 @@ async def test_a_failed_run_that_another_one_followed_is_left_alone(desk: Desk) 
     await desk.ended(failed, RunState.FAILED)
     await desk.ended(await desk.begun(task), RunState.SUCCEEDED)
     assert await desk.runs.unfinished(task) == []
+
+
+async def test_unfinished_runs_of_the_same_work_with_other_options_are_known(desk: Desk) -> None:
+    task = await desk.runs.task_of(Spec())
+    await desk.begun(task)
+    await desk.begun(await desk.runs.task_of(Spec(work="a to c", options="--mirror")))
+    other = await desk.runs.task_of(Spec(options="--mirror"))
+    await desk.ended(await desk.begun(other), RunState.SUCCEEDED)
+    killed = await desk.begun(other)
+    found = await desk.runs.unfinished_beside(task)
+    assert [(run.ident, its.ident) for run, its in found] == [(killed.ident, other.ident)]
 
 
 async def test_a_run_is_found_by_its_id_the_start_of_it_or_as_the_last(desk: Desk) -> None:

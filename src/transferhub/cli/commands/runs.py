@@ -31,16 +31,19 @@ def runs(app: App, /, **params: Any) -> ExitCode:
         if session.json:
             app.out.line(as_json([run_document(run, task) for run, task in found], app.out))
         elif found:
-            app.out.lines(table([_HEADER, *(_row(*pair) for pair in found)], right=(3, 4, 5)))
+            rows = [
+                _row(run, task, at_work=session.host.is_worked_on(run.ident)) for run, task in found
+            ]
+            app.out.lines(table([_HEADER, *rows], right=(3, 4, 5)))
         else:
             app.out.line("There are no runs yet. Start one with `dth transfer SOURCE DESTINATION`.")
     return ExitCode.OK
 
 
-def _row(run: Run, task: Task) -> tuple[str, ...]:
+def _row(run: Run, task: Task, *, at_work: bool) -> tuple[str, ...]:
     return (
         run.ident,
-        status_words(run.state),
+        status_words(run.state, at_work=at_work),
         local_time(run.started_at),
         duration(run),
         _count(run, "done"),

@@ -36,14 +36,15 @@ def show(app: App, /, **params: Any) -> ExitCode:
             summary = Summary.of(run.ident, run.state, totals, seconds=0.0)
             failed, noted = summary.failed + summary.delete_failed, _noted(run)
             groups = session.host.failure_groups(run.ident) if failed else []
+            at_work = session.host.is_worked_on(run.ident)
             lines = [
-                *head_lines(run, task),
+                *head_lines(run, task, at_work=at_work),
                 *phase_lines(totals),
                 *balance_lines(summary),
                 *noted_lines(noted),
                 *group_lines(groups),
             ]
-            if not (run.state is RunState.RUNNING and session.host.is_worked_on(run.ident)):
+            if not (run.state is RunState.RUNNING and at_work):
                 lines += next_lines(
                     run.ident, run.state, failed=failed, noted=noted, code=run.error_code
                 )
@@ -56,10 +57,10 @@ def _noted(run: Run) -> int | None:
     return run.summary.get("noted") if run.ended_at else None
 
 
-def head_lines(run: Run, task: Task) -> list[str]:
+def head_lines(run: Run, task: Task, *, at_work: bool) -> list[str]:
     rows = [
         ("run", run.ident),
-        ("status", status_words(run.state)),
+        ("status", status_words(run.state, at_work=at_work)),
         ("task", route(task)),
         ("started", local_time(run.started_at)),
         ("ended", f"{local_time(run.ended_at)} ({duration(run)})" if run.ended_at else NOTHING),

@@ -31,6 +31,12 @@ class ObjectsSpec(Parameters):
         return f"{self.source.url} to {self.destination.url}"
 
     @property
+    def places(self) -> tuple[str, ...]:
+        """Where from and where to, however they are reached."""
+        source, destination = self.source, self.destination
+        return (*source.place, source.root, *destination.place, destination.root)
+
+    @property
     def destination_base(self) -> str:
         """What stands before each relative key in the destination's store."""
         return self.destination.prefix + self.destination_prefix
