@@ -24,6 +24,7 @@ class StoreFacts:
         refuses_folder_keys: where they cannot, the second is refused as a bad key. False: the
             server answers what it likes, and is not asked.
         one_key_many_writers: several may put one key at once. False: the server breaks at it.
+        tells_part_sizes: of objects that were uploaded in several parts.
         lists_current_parts: a part that was replaced is not listed any more.
         checksum_of_put: the algorithm that `head(checksums=True)` tells of every object, or "".
         peer_faults: tests that the server behind the adapter fails, by name with or without the
@@ -34,6 +35,7 @@ class StoreFacts:
     holds_folder_keys: ClassVar[bool] = True
     refuses_folder_keys: ClassVar[bool] = True
     one_key_many_writers: ClassVar[bool] = True
+    tells_part_sizes: ClassVar[bool] = True
     lists_current_parts: ClassVar[bool] = True
     checksum_of_put: ClassVar[str] = ""
     peer_faults: ClassVar[Mapping[str, str]] = {}
@@ -54,10 +56,8 @@ class StoreFacts:
         the adapter cannot know. They are not tried."""
         return False
 
-    def in_byte_order(self, store: ObjectStore) -> bool:
-        """Whether listings come in the byte order of keys. Overridden where a server belies its
-        adapter's claim."""
-        return store.capabilities.ordered
+    in_byte_order = True
+    """Listings come in the byte order of keys."""
 
     def storable(self, keys: Iterable[str]) -> list[str]:
         """Of `keys`, those that the store can hold together."""

@@ -68,7 +68,7 @@ class ListingTests(StoreFacts):
         self, store: ObjectStore
     ) -> None:
         scattered = await self._fill(store)
-        if self.in_byte_order(store):
+        if self.in_byte_order:
             assert [entry.key for entry in await entries(store, limit=3)] == scattered
 
     async def test_pages_of_a_prefix_give_only_its_objects(self, store: ObjectStore) -> None:
@@ -78,7 +78,7 @@ class ListingTests(StoreFacts):
 
     async def test_start_after_leaves_out_nothing_that_follows(self, store: ObjectStore) -> None:
         scattered = await self._fill(store)
-        if not self.in_byte_order(store):
+        if not self.in_byte_order:
             return
         for after in [*scattered, "b/", "b/d", "b/d/", "b/d/zzz", "a-", "zzz"]:
             for limit in (2, 1_000):
@@ -92,7 +92,7 @@ class ListingTests(StoreFacts):
 
     async def test_start_after_goes_with_a_prefix(self, store: ObjectStore) -> None:
         await self._fill(store)
-        if not self.in_byte_order(store):
+        if not self.in_byte_order:
             return
         found = [entry.key for entry in await entries(store, "b", start_after="b/c", limit=1)]
         assert [key for key in found if key > "b/c"] == ["b/d/e", "b0"]
@@ -155,7 +155,7 @@ class ListingTests(StoreFacts):
     ) -> None:
         stored = self.storable(wanted)
         await asyncio.gather(*(put(store, key) for key in stored))
-        ordered = self.in_byte_order(store)
+        ordered = self.in_byte_order
         try:
             listing = await entries(
                 store, prefix, start_after=after if ordered else "", limit=limit

@@ -17,12 +17,16 @@ class TestMemoryStore(_OfMemory):
 
 
 class TestMemoryStoreInFolderOrder(_OfMemory):
+    in_byte_order = False
+
     @pytest.fixture
     async def store(self) -> ObjectStore:
         return MemoryStore(order=Order.FOLDERS)
 
 
 class TestShuffledMemoryStore(_OfMemory):
+    in_byte_order = False
+
     @pytest.fixture
     async def store(self) -> ObjectStore:
         return MemoryStore(order=Order.SHUFFLED)

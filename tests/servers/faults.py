@@ -59,7 +59,8 @@ _RESETTING = struct.pack("ii", 1, 0)
 class Seen:
     """A request the proxy received.
 
-    `status` and `seconds` are None until the response has been passed on in full.
+    `status` and `seconds` are None until the last of the response is passed on. They are known
+    before the client can have it.
     """
 
     request: Request
@@ -67,6 +68,10 @@ class Seen:
     fault: Action | None = None
     status: int | None = None
     seconds: float | None = None
+
+    def end(self, status: int | None = None) -> None:
+        self.status = status or self.status
+        self.seconds = time.monotonic() - self.at
 
     @property
     def method(self) -> str:
@@ -499,8 +504,8 @@ class _Client(asyncio.Protocol):
             *(f"{name}: {value}" for name, value in status.headers),
         ]
         head = "\r\n".join([*lines, "", ""]).encode()
+        exchange.seen.end(status.status)
         self.transport.write(head if exchange.request.method == "HEAD" else head + body)
-        exchange.seen.status = status.status
         exchange.closes = closes
         self._end(exchange)
 
@@ -510,7 +515,7 @@ class _Client(asyncio.Protocol):
         # Else the server answered early; it may still read the body, or close.
 
     def _end(self, exchange: _Exchange) -> None:
-        exchange.seen.seconds = time.monotonic() - exchange.seen.at
+        exchange.seen.end()
         self._exchange = None
         if exchange.closes:
             self.transport.close()
@@ -580,6 +585,8 @@ class _Response:
         if head.closes:
             exchange.closes = True
         head_out = self._prepare(raw, head.headers)
+        self._seen = exchange.seen
+        self._end_if_done()
         if not isinstance(self._action, DropResponse):
             client.transport.write(head_out)
 
@@ -602,6 +609,10 @@ class _Response:
     def done(self) -> bool:
         return self._framing.done
 
+    def _end_if_done(self) -> None:
+        if self.done:
+            self._seen.end(self.status)
+
     @property
     def ends_with_connection(self) -> bool:
         return isinstance(self._framing, UntilClose)
@@ -609,6 +620,7 @@ class _Response:
     def take(self, data: bytes) -> int:
         """Passes on what belongs to this response; returns how much that was."""
         taken = self._framing.take(data)
+        self._end_if_done()
         piece = data if taken == len(data) else data[:taken]
         match self._action:
             case CorruptByte(offset) if self._sent <= offset < self._sent + taken:
@@ -769,7 +781,6 @@ class _Upstream(asyncio.Protocol):
     def _end_if_done(self, exchange: _Exchange, response: _Response) -> None:
         if not response.done or self._exchange is None:
             return
-        exchange.seen.status = response.status
         self._exchange = None
         if not response.ended_by_fault:
             self._client.response_ended(exchange)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field, replace
 from itertools import groupby, pairwise
@@ -23,6 +23,7 @@ from transferhub.engine.listing import (
     first_key,
 )
 from transferhub.engine.merge import Pair, Selection, Verdict, decide
+from transferhub.engine.pace import Pace
 from transferhub.engine.ranges import Alphabet, common_prefix
 from transferhub.engine.shards import Edge, RangeShard
 from transferhub.errors import RunError, StoreError
@@ -62,7 +63,6 @@ class Scan:
         prefixes: relative, none of which starts with another; [""] is everything.
         spool: a folder for sorting on disk.
         inventory: the source's entries, in any order, instead of its own listing.
-        sorted_sides: names of sides ("source", "destination") known to list out of byte order.
     """
 
     source: Side
@@ -73,16 +73,6 @@ class Scan:
     spool: Path
     listers: int
     inventory: EntryPages | None = None
-    sorted_sides: frozenset[str] = frozenset()
-
-    @property
-    def unordered(self) -> frozenset[str]:
-        known = set(self.sorted_sides)
-        if self.inventory is not None or not self.source.store.capabilities.ordered:
-            known.add("source")
-        if not self.destination.store.capabilities.ordered:
-            known.add("destination")
-        return frozenset(known)
 
 
 @dataclass(slots=True)
@@ -116,9 +106,10 @@ class Finder:
         self._saving = asyncio.Lock()
         self._save_error: BaseException | None = None
         self._names = 0
-        self._unordered = scan.unordered
+        self._unordered = frozenset(() if scan.inventory is None else ("source",))
         self._fallbacks = scan.comparison.fallbacks
         self._queue = _Queue()
+        self._pace = Pace(scan.listers)
 
     async def find(self) -> None:
         """Returns when every range is compared and recorded.
@@ -165,6 +156,7 @@ class Finder:
 
     async def _walk_all(self, shards: list[RangeShard]) -> None:
         queue = self._queue = _Queue()
+        self._pace = Pace(self._scan.listers)
         todo = [shard for shard in shards if not shard.done]
         if not todo:
             return
@@ -199,16 +191,17 @@ class Finder:
         self, shard: RangeShard, shards: list[RangeShard], group: asyncio.TaskGroup
     ) -> None:
         async with AsyncExitStack() as stack:
-            source = await stack.enter_async_context(
-                aclosing(await self._open("source", self._scan.source, shard, stack))
-            )
-            destination = await stack.enter_async_context(
-                aclosing(await self._open("destination", self._scan.destination, shard, stack))
-            )
-            shard.listings = (source, destination)
+            async with asyncio.TaskGroup() as opening:
+                sides = (("source", self._scan.source), ("destination", self._scan.destination))
+                opened = [
+                    opening.create_task(self._open(name, side, shard, stack))
+                    for name, side in sides
+                ]
+            source, destination = shard.listings = tuple(task.result() for task in opened)
             while not shard.done:
                 await asyncio.gather(source.fill(), destination.fill())
                 await self._advance(shard, source, destination)
+                self._pace.note_page()
                 await self._save_if_due(shard)
                 self._share_with_idle(shards, group)
             shard.listings = ()
@@ -281,36 +274,44 @@ class Finder:
         self, name: str, side: Side, shard: RangeShard, stack: AsyncExitStack
     ) -> Listing:
         if name not in self._unordered:
-            return StoreListing(side, shard.prefix, shard.position, shard.until)
+            listing = StoreListing(side, shard.prefix, shard.position, shard.until)
+            return await stack.enter_async_context(listing)
         sort = stack.enter_context(DiskSort(self._scan.spool))
-        await sort.fill(self._entries(name, side, shard.prefix))
-        return SortedListing(sort.entries(), side.base, shard.position, shard.until)
+        async with aclosing(self._entries(name, side, shard.prefix)) as pages:
+            await sort.fill(pages)
+        return SortedListing(sort.pages(), side.base, shard.position, shard.until)
 
     async def _entries(
         self, name: str, side: Side, prefix: str
-    ) -> AsyncIterator[list[ObjectEntry]]:
+    ) -> AsyncGenerator[list[ObjectEntry]]:
         start = side.base + prefix
         if name == "source" and self._scan.inventory is not None:
             async for page in self._scan.inventory():
                 yield [entry for entry in page if entry.key.startswith(start)]
             return
-        async for page in side.pages(prefix):
-            yield page
+        async with aclosing(side.pages(prefix)) as pages:
+            async for page in pages:
+                yield page
 
     # Splitting
 
     def _share_with_idle(self, shards: list[RangeShard], group: asyncio.TaskGroup) -> None:
         queue = self._queue
-        if self._unordered or queue.unserved <= 0:
+        if self._unordered or self._wanted() <= 0:
             return
         if (queue.sharing is None or queue.sharing.done()) and (victims := self._victims()):
             queue.sharing = group.create_task(self._share(victims, shards))
+
+    def _wanted(self) -> int:
+        """How many more ranges there had better be."""
+        queue = self._queue
+        return min(queue.unserved, self._pace.ranges - len(queue.active))
 
     def _victims(self) -> list[tuple[RangeShard, int]]:
         """The ranges to cut for the idle listers, and into how many each: those with most left."""
         queue = self._queue
         pieces = dict.fromkeys(queue.active, 1)
-        for _ in range(queue.unserved):
+        for _ in range(self._wanted()):
             name, widest = max(
                 queue.active.items(), key=lambda item: item[1].pages_left / pieces[item[0]]
             )

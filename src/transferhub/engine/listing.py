@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_right
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from operator import lt
@@ -63,17 +63,24 @@ class Side:
                 " --manifest instead"
             )
 
-    async def pages(self, prefix: str) -> AsyncIterator[list[ObjectEntry]]:
-        """All entries in the store's own order."""
+    async def pages(self, prefix: str) -> AsyncGenerator[list[ObjectEntry]]:
+        """All entries in the store's own order. The page that follows is fetched meanwhile."""
         token = ""
-        while True:
-            page = await self.page(prefix, "", token)
-            self.refuse_strangers(prefix, page.entries)
-            yield page.entries
-            if not page.next_token:
-                return
-            _must_advance(self.store, token, page.next_token)
-            token = page.next_token
+        fetch = asyncio.create_task(self.page(prefix, "", token))
+        try:
+            while True:
+                page = await fetch
+                self.refuse_strangers(prefix, page.entries)
+                if page.next_token:
+                    _must_advance(self.store, token, page.next_token)
+                    token = page.next_token
+                    fetch = asyncio.create_task(self.page(prefix, "", token))
+                yield page.entries
+                if not page.next_token:
+                    return
+        finally:
+            fetch.cancel()
+            await asyncio.gather(fetch, return_exceptions=True)
 
 
 class Listing(Protocol):
@@ -100,8 +107,6 @@ class Listing(Protocol):
 
     def take(self, horizon: str | None) -> tuple[list[str], list[ObjectEntry]]:
         """Removes and returns what lies at or before `horizon` (None: all)."""
-
-    async def aclose(self) -> None: ...
 
 
 class Window:

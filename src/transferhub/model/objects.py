@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple
+from functools import partial
+from typing import NamedTuple, cast
 
 NO_METADATA: Mapping[str, str] = {}
 
@@ -22,6 +23,27 @@ class ObjectEntry(NamedTuple):
     etag: str  # without quotes; "" where the store has none
     modified_at: datetime | None
     storage_class: str = ""  # "" where the store has none
+
+
+_new_entry = cast(
+    "Callable[[tuple[str, int, str, datetime | None, str]], ObjectEntry]",
+    partial(tuple.__new__, ObjectEntry),
+)
+
+
+def entries_of(
+    keys: Iterable[str],
+    sizes: Iterable[int],
+    etags: Iterable[str],
+    times: Iterable[datetime | None],
+    classes: Iterable[str],
+) -> list[ObjectEntry]:
+    """The entries of these columns, made without a call of Python code for each.
+
+    Raises:
+        ValueError: the columns are not of one length.
+    """
+    return list(map(_new_entry, zip(keys, sizes, etags, times, classes, strict=True)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

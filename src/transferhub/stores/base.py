@@ -38,8 +38,6 @@ class Capabilities:
     """What a store can do, as data; nobody asks a store for its type.
 
     Attributes:
-        ordered: false where listings are known not to be in byte order. True is a claim that the
-            finder verifies all the same.
         multipart: the upload verbs work.
         server_copy: `copy` and `copy_part` work within `endpoint`.
         md5_etags: an etag of 32 hexadecimal digits is the MD5 of the bytes (unless encrypted by
@@ -53,7 +51,6 @@ class Capabilities:
         principal: names whose rights the store acts with, without being a secret.
     """
 
-    ordered: bool = True
     multipart: bool = True
     server_copy: bool = False
     md5_etags: bool = False
@@ -122,6 +119,10 @@ class ObjectStore(Protocol):
 
     async def head(self, key: str, *, checksums: bool = False) -> ObjectInfo:
         """Raises NotFoundError where there is no such object."""
+
+    async def first_part_size(self, key: str) -> int:
+        """Bytes of the first of the parts that an object was uploaded in; 0 where it is the only
+        one, and where the store does not tell."""
 
     def get(
         self,

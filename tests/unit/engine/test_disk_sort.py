@@ -6,6 +6,7 @@ import signal
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -60,7 +61,7 @@ def test_entries_come_out_in_byte_order_whole_and_the_last_of_a_key_wins(
     async def check() -> None:
         with DiskSort(spool) as sort:
             await sort.fill(given_out(content))
-            assert list(sort.entries()) == last_of_each(content)
+            assert list(chain.from_iterable(sort.pages())) == last_of_each(content)
 
     asyncio.run(check())
     assert not list(spool.iterdir())
@@ -77,7 +78,7 @@ def test_a_sorted_listing_holds_exactly_its_range(
         found: list[str] = []
         with DiskSort(spool) as sort:
             await sort.fill(given_out(content))
-            listing = SortedListing(sort.entries(), "", after, until)
+            listing = SortedListing(sort.pages(), "", after, until)
             while not (listing.ended and not listing.keys):
                 await listing.fill()
                 found += listing.take(None)[0]
@@ -91,7 +92,7 @@ def test_a_sorted_listing_holds_exactly_its_range(
 async def test_keys_of_a_sorted_listing_are_relative(spool: Path) -> None:
     with DiskSort(spool) as sort:
         await sort.fill(given_out([[ObjectEntry("base/b", 1, "", None)]]))
-        listing = SortedListing(sort.entries(), "base/", "", None)
+        listing = SortedListing(sort.pages(), "base/", "", None)
         await listing.fill()
         keys, entries = listing.take(None)
     assert (keys, [entry.key for entry in entries]) == (["b"], ["base/b"])
@@ -120,7 +121,9 @@ async def test_however_much_is_sorted_few_files_are_left_to_merge(
     with DiskSort(tmp_path) as sort:
         await sort.fill(given_out(content))
         assert len(list(tmp_path.glob("*/*"))) <= 8
-        assert [entry.key for entry in sort.entries()] == [f"{number:03}" for number in range(200)]
+        assert [entry.key for page in sort.pages() for entry in page] == [
+            f"{number:03}" for number in range(200)
+        ]
 
 
 @contextmanager

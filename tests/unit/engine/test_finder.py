@@ -1,7 +1,6 @@
 import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -31,7 +30,6 @@ Content = dict[str, bytes]
 
 async def filled(content: Mapping[str, bytes], at: timedelta, **options: Any) -> MemoryStore:
     store = MemoryStore(clock=lambda: T0 + at, **options)
-    store.capabilities = replace(store.capabilities, ordered=True)  # a claim, to be found out
     for key, body in content.items():
         await store.put(
             key,

@@ -84,7 +84,6 @@ class MemoryStore:
         self._page_keys = page_keys
         self._min_part_bytes = min_part_bytes
         self.capabilities = Capabilities(
-            ordered=self.server.order is Order.BYTES,
             server_copy=True,
             md5_etags=True,
             tags=True,
@@ -111,6 +110,10 @@ class MemoryStore:
 
     async def head(self, key: str, *, checksums: bool = False) -> ObjectInfo:
         return self._find(key, "head").info(checksums=checksums)
+
+    async def first_part_size(self, key: str) -> int:
+        sizes = self._find(key, "head").part_sizes
+        return sizes[0] if len(sizes) > 1 else 0
 
     @asynccontextmanager
     async def get(
@@ -201,7 +204,7 @@ class MemoryStore:
             f"{_md5_hex(digests)}-{len(parts)}",
             upload.attributes,
             upload.options,
-            parts=len(parts),
+            part_sizes=tuple(map(len, bodies)),
         )
 
     async def abort_upload(self, key: str, upload_id: str) -> None:
@@ -253,7 +256,7 @@ class MemoryStore:
         attributes: Attributes,
         options: WriteOptions,
         *,
-        parts: int = 0,
+        part_sizes: tuple[int, ...] = (),
     ) -> Written:
         by_key = options.sse == "aws:kms"
         if by_key:
@@ -266,7 +269,7 @@ class MemoryStore:
             modified_at=self.server.clock(),
             attributes=replace(attributes, metadata=dict(attributes.metadata)),
             options=replace(options, tags=dict(options.tags)),
-            parts=parts,
+            part_sizes=part_sizes,
         )
         self._bucket.store(stored)
         return Written(etag=etag, encrypted_by_key=by_key)

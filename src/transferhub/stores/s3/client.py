@@ -127,6 +127,17 @@ class S3Store:
             size = int(headers.get("content-length", ""))
         return read_info(key, headers, size, checksums=checksums)
 
+    async def first_part_size(self, key: str) -> int:
+        operation = Operation.HEAD
+        await self._requests.check_key(operation, key)
+        headers = await self._requests.send_for_headers(
+            operation, "HEAD", key, {}, query={"partNumber": "1"}
+        )
+        with self._requests.xml_expected(operation, key):
+            # A server that knows nothing of parts tells the whole object, and no number of them.
+            many = int(headers.get("x-amz-mp-parts-count", "0")) > 1
+            return int(headers.get("content-length", "")) if many else 0
+
     def get(
         self, key: str, *, offset: int = 0, length: int | None = None, if_match: str = ""
     ) -> AbstractAsyncContextManager[ObjectReader]:
@@ -316,7 +327,6 @@ class S3Store:
 @cache
 def _capabilities(provider: Provider, url: str, principal: str) -> Capabilities:
     return Capabilities(
-        ordered=provider.ordered,
         server_copy=provider.server_copy and provider.part_copy,
         md5_etags=provider.md5_etags and provider.md5_multipart_etags,
         attributes=ALL_ATTRIBUTES - provider.loses,

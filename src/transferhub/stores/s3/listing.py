@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import lru_cache, partial
-from typing import NamedTuple, cast
+from functools import lru_cache
+from typing import NamedTuple
 from urllib.parse import unquote_plus
 from xml.etree import ElementTree as ET
 
-from transferhub.model.objects import ObjectEntry
+from transferhub.model.objects import ObjectEntry, entries_of
 from transferhub.stores.s3.xml import BadXmlError, UnknownEntityError, local_name, unescape
 
 
@@ -206,13 +206,6 @@ def _fields(element: ET.Element) -> Mapping[str, str]:
     return {local_name(child): child.text or "" for child in element}
 
 
-# What ObjectEntry(...) does, without a call of Python code for each of them.
-_new_entry = cast(
-    "Callable[[tuple[str, int, str, datetime | None, str]], ObjectEntry]",
-    partial(tuple.__new__, ObjectEntry),
-)
-
-
 def _page(fields: Mapping[str, str], columns: _Columns) -> Page:
     keys = columns.keys
     if fields.get("EncodingType", "").lower() == "url":
@@ -221,18 +214,12 @@ def _page(fields: Mapping[str, str], columns: _Columns) -> Page:
     times = {text: parse_time(text) for text in set(columns.modified_at)}
     classes = {name: name for name in columns.storage_classes}
     try:
-        entries = list(
-            map(
-                _new_entry,
-                zip(
-                    keys,
-                    map(int, columns.sizes),
-                    columns.etags,
-                    map(times.__getitem__, columns.modified_at),
-                    map(classes.__getitem__, columns.storage_classes),
-                    strict=True,
-                ),
-            )
+        entries = entries_of(
+            keys,
+            map(int, columns.sizes),
+            columns.etags,
+            map(times.__getitem__, columns.modified_at),
+            map(classes.__getitem__, columns.storage_classes),
         )
     except ValueError as error:
         raise BadXmlError(f"an entry is not as it should be: {error}") from error
