@@ -44,6 +44,20 @@ class MultipartTests(StoreFacts):
         assert info.size == sum(map(len, bodies))
         assert info.parts in (0, 3)
 
+    async def test_the_size_of_the_first_of_several_parts_is_told_or_nothing(
+        self, store: ObjectStore
+    ) -> None:
+        await put(store, "whole")
+        for key, count in (("one", 1), ("three", 3)):
+            bodies = self.bodies(count)
+            upload_id = await start(store, key)
+            parts = [await part(store, key, upload_id, n, b) for n, b in enumerate(bodies, 1)]
+            await store.complete_upload(key, upload_id, parts)
+        assert await store.first_part_size("whole") == 0
+        assert await store.first_part_size("one") == 0
+        told = self.part_bytes if self.tells_part_sizes else 0
+        assert await store.first_part_size("three") == told
+
     async def test_the_etag_is_of_the_parts_where_the_store_says_so(
         self, store: ObjectStore
     ) -> None:

@@ -25,6 +25,9 @@ _MANY_PARTS = 640
 _USUAL_MIB = (5, 6, 8, 10, 15, 16, 20, 25, 32, 50, 64, 100, 128, 200, 250, 256, 500, 512, 1024)
 """Part sizes that clients use (in MiB; the AWS tools 8, rclone 5, JuiceFS 32, s5cmd 50...)."""
 
+_LARGEST_FOLLOWED = _USUAL_MIB[-1] * _MIB
+"""A part is held in memory whole."""
+
 
 def part_size(size: int, etag: str, chosen: int | None = None) -> int:
     """Bytes of each part but the last.
@@ -54,6 +57,17 @@ def followed_size(size: int, etag: str) -> int | None:
     powers = [fit for fit in fits if fit & (fit - 1) == 0]
     found = powers or fits
     return found[0] if found else None
+
+
+def is_untold(size: int, etag: str) -> bool:
+    """Whether the source was uploaded in parts of a size that its etag does not tell."""
+    many = size >= MIN_PART_BYTES and 1 < part_count(etag) <= MAX_PARTS
+    return many and followed_size(size, etag) is None
+
+
+def can_follow(each: int, size: int, etag: str) -> bool:
+    """Whether parts of `each` bytes may be those that the source was uploaded in."""
+    return MIN_PART_BYTES <= each <= _LARGEST_FOLLOWED and -(-size // each) == part_count(etag)
 
 
 def is_whole(size: int, etag: str, largest: int, chosen: int | None = None) -> bool:

@@ -51,7 +51,7 @@ class Replication(Protocol):
     ) -> None:
         """Lists, compares and records; goes on where an earlier call for this run ended."""
 
-    def plan(self, transfer: Transfer) -> PartPlan | None:
+    async def plan(self, transfer: Transfer) -> PartPlan | None:
         """Parts for a large transfer; None where `copy` takes it whole."""
 
     def weight(self, transfer: Transfer) -> int:

@@ -348,7 +348,7 @@ class Worker:
         transfer = lease.transfer
         if lease.upload is not None:  # an earlier worker may have died while creating it
             await self._replication.abort(lease.upload)
-        plan = self._replication.plan(transfer)
+        plan = await self._replication.plan(transfer)
         if plan is not None:
             await self._split(lease, plan)
             return

@@ -121,6 +121,11 @@ class StoreWrapper:
             StoreCall(verb=Verb.HEAD, key=key), lambda: self.inner.head(key, checksums=checksums)
         )
 
+    async def first_part_size(self, key: str) -> int:
+        return await self.call(
+            StoreCall(verb=Verb.HEAD, key=key), lambda: self.inner.first_part_size(key)
+        )
+
     def get(
         self, key: str, *, offset: int = 0, length: int | None = None, if_match: str = ""
     ) -> AbstractAsyncContextManager[ObjectReader]:

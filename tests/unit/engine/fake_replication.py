@@ -94,7 +94,7 @@ class FakeReplication:
         self, run: RunId, record: ScanRecord, spool: Path, talk: Callable[[str], None]
     ) -> None: ...
 
-    def plan(self, transfer: Transfer) -> PartPlan | None:
+    async def plan(self, transfer: Transfer) -> PartPlan | None:
         if transfer.size < self.parts_from:
             return None
         starts = range(0, transfer.size, self.part_size)

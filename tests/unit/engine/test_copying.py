@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.engine.test_execution import RUN, Bench, content, open_uploads, put
-from transferhub.errors import UnsupportedError
+from transferhub.errors import NotFoundError, UnsupportedError
 from transferhub.model.objects import Attributes, UploadedPart, WriteOptions, Written
 from transferhub.model.run import RunState
 from transferhub.model.transfer import Action, Difference, Transfer, Upload
@@ -69,6 +69,47 @@ async def test_the_parts_of_a_source_are_followed_so_that_etags_agree(tmp_path: 
     ours, theirs = await bench.source.head("large"), await bench.destination.head("large")
     assert theirs.etag == ours.etag
     assert ours.etag.endswith("-3")
+
+
+@pytest.mark.parametrize(("each", "heads"), [(8, 1), (11, 2)])
+async def test_a_part_size_that_no_client_uses_is_asked_for(
+    tmp_path: Path, each: int, heads: int
+) -> None:
+    bench, store, _ = watched(tmp_path)
+    await put_in_parts(store, "key", in_parts(*[each * MIB] * 3, 8 * MIB))
+    source, _ = await watched_run(bench)
+    assert source[Verb.HEAD] == heads
+    (entry,) = (await bench.destination.list()).entries
+    assert entry.etag == (await store.head("key")).etag
+
+
+class Mute(MemoryStore):
+    """Tells no part sizes, in some way."""
+
+    answer: int | Exception = 0
+
+    async def first_part_size(self, key: str) -> int:
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [0, MIB, 20 * MIB, UnsupportedError("no partNumber here"), NotFoundError("gone")],
+)
+async def test_a_part_size_that_is_not_told_is_not_followed(
+    tmp_path: Path, answer: int | Exception
+) -> None:
+    bench = Bench(tmp_path)
+    bench.source = source = Mute("source", clock=bench.clock)
+    source.answer = answer
+    bodies = in_parts(*[11 * MIB] * 3, 8 * MIB)
+    await put_in_parts(source, "key", bodies)
+    summary = await bench.run()
+    assert (summary.done, summary.failed) == (1, 0)
+    async with bench.destination.get("key") as reader:
+        assert await reader.read() == b"".join(bodies)
 
 
 def md5(body: bytes) -> bytes:
@@ -334,7 +375,7 @@ async def test_a_part_size_that_was_guessed_wrong_ends_right_and_is_trusted_no_m
         etag=(await source.head("first")).etag,
     )
     for _ in range(2):
-        plan = replication.plan(transfer)
+        plan = await replication.plan(transfer)
         assert plan is not None
         upload_id = await replication.begin(transfer, plan)
         assert isinstance(upload_id, str)

@@ -13,8 +13,10 @@ from transferhub.engine.finder import EntryPages, Finder, Scan, ScanRecord
 from transferhub.engine.listing import Side
 from transferhub.engine.merge import Selection
 from transferhub.engine.multipart import (
+    can_follow,
     expected_etag,
     is_followed,
+    is_untold,
     is_whole,
     part_size,
     parts_of,
@@ -169,19 +171,33 @@ class ObjectReplication:
 
     # Copying whole objects
 
-    def plan(self, transfer: Transfer) -> PartPlan | None:
+    async def plan(self, transfer: Transfer) -> PartPlan | None:
         capable = self._destination.capabilities
         largest = capable.max_put_bytes
         chosen = self._writing.part_size
         if self._writing.server_side and chosen is None and transfer.size <= largest:
             return None
-        if not capable.multipart or is_whole(transfer.size, transfer.etag, largest, chosen):
+        if not capable.multipart:
+            return None
+        if chosen is None and is_untold(transfer.size, transfer.etag) and self._may_prove():
+            chosen = await self._first_part_size(transfer)
+        if is_whole(transfer.size, transfer.etag, largest, chosen):
             return None
         each = part_size(transfer.size, transfer.etag, chosen)
         parts = parts_of(transfer.size, each)
         if len(parts) == 1 and not capable.md5_etags:
             return None  # one part is for the sake of the etag
         return PartPlan(key=self._keys.landing(transfer.key), parts=parts)
+
+    async def _first_part_size(self, transfer: Transfer) -> int | None:
+        """As the source tells it; None where it cannot be followed."""
+        try:
+            each = await self._source.first_part_size(transfer.key)
+        except StoreError as error:
+            if error.retryable:
+                raise
+            return None  # the copy will meet the cause and say it
+        return each if can_follow(each, transfer.size, transfer.etag) else None
 
     def weight(self, transfer: Transfer) -> int:
         return 0 if self._writing.server_side else transfer.size

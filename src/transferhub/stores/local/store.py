@@ -149,6 +149,9 @@ class LocalStore:
         finally:
             file.close()
 
+    async def first_part_size(self, key: str) -> int:
+        return 0
+
     async def put(
         self, key: str, body: bytes, *, attributes: Attributes, options: WriteOptions, md5: bytes
     ) -> Written:

@@ -51,7 +51,7 @@ class StoredObject:
     modified_at: datetime
     attributes: Attributes
     options: WriteOptions
-    parts: int = 0
+    part_sizes: tuple[int, ...] = ()
 
     @property
     def archived(self) -> bool:
@@ -76,7 +76,7 @@ class StoredObject:
             storage_class=self.options.storage_class or "STANDARD",
             tag_count=len(self.options.tags),
             checksums=_checksums(self.body) if checksums else {},
-            parts=self.parts,
+            parts=len(self.part_sizes),
             encrypted_by_key=self.options.sse == "aws:kms",
         )
 

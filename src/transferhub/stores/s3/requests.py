@@ -126,10 +126,16 @@ class Requests:
         return await self._exchange(operation, key, request, self._transport_for(request))
 
     async def send_for_headers(
-        self, operation: Operation, method: str, key: str, headers: dict[str, str]
+        self,
+        operation: Operation,
+        method: str,
+        key: str,
+        headers: dict[str, str],
+        *,
+        query: Mapping[str, str] = NO_QUERY,
     ) -> Mapping[str, str]:
         """As `send`, for an answer of which all headers are wanted."""
-        request = await self._signed(operation, method, key, NO_QUERY, headers, None)
+        request = await self._signed(operation, method, key, query, headers, None)
         response = await self._exchange(operation, key, request, self._transport_for(request))
         try:
             return response.headers()
