@@ -5,13 +5,15 @@ import sys
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import text
 
 from tests.conformance.ledger_facts import WORKER, lease, new, news
 from transferhub.errors import InputError, StateError
 from transferhub.hosts.state import open_ledger, open_task_store
 from transferhub.model.transfer import RunId
-from transferhub.state.sql.database import parse_url
+from transferhub.state.sql.drivers import driver_of
+from transferhub.state.sql.upgrades import engine_of
+from transferhub.state.sql.url import parse_url
 
 RUN = RunId("run")
 _OPEN_AND_RECORD = """
@@ -79,7 +81,7 @@ async def test_one_process_may_open_a_database_many_times(state_url: str) -> Non
 
 async def test_a_database_of_a_newer_version_is_refused(state_url: str) -> None:
     await (await open_ledger(state_url)).aclose()
-    engine = create_engine(parse_url(state_url))
+    engine = engine_of(driver_of(parse_url(state_url)))
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(StateError, match=r"was written by a newer version .* install") as caught:

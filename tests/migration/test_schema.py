@@ -1,17 +1,19 @@
 """What migrations build, what `schema` says, and what a first start creates are one."""
 
-from collections.abc import Iterator
-
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy import Connection, Engine, text
 
 from transferhub.state.sql import SqlLedger
-from transferhub.state.sql.database import parse_url
-from transferhub.state.sql.migrate import HEAD, MIGRATIONS, migrate, stored_revision, upgrade
+from transferhub.state.sql.drivers import Driver, driver_of
+from transferhub.state.sql.migrate import TABLES
+from transferhub.state.sql.revision import HEAD
 from transferhub.state.sql.schema import metadata
+from transferhub.state.sql.script import script
+from transferhub.state.sql.upgrades import MIGRATIONS, engine_of, revision_of, upgrade
+from transferhub.state.sql.url import parse_url
 
 
 def definitions(connection: Connection) -> object:
@@ -45,31 +47,40 @@ def _lines(sql: str | None) -> list[str]:
 
 
 @pytest.fixture
-def engine(state_url: str) -> Iterator[Engine]:
-    engine = create_engine(parse_url(state_url))
-    yield engine
-    engine.dispose()
+def driver(state_url: str) -> Driver:
+    return driver_of(parse_url(state_url))
 
 
-def test_the_migrations_build_what_the_schema_says(engine: Engine) -> None:
+@pytest.fixture
+def engine(driver: Driver) -> Engine:
+    return engine_of(driver)
+
+
+def test_the_migrations_build_what_the_schema_says(engine: Engine, driver: Driver) -> None:
     with engine.begin() as connection:
         upgrade(connection, "here")
     with engine.connect() as connection:
-        assert stored_revision(connection) == HEAD
+        assert revision_of(connection, driver) == HEAD
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
 
 
-def test_a_first_start_creates_what_the_migrations_build(engine: Engine) -> None:
-    migrate(engine)
+async def test_a_first_start_creates_what_the_migrations_build(
+    state_url: str, engine: Engine, driver: Driver
+) -> None:
+    await (await SqlLedger.open(state_url)).aclose()
     with engine.connect() as connection:
         created = definitions(connection)
-        assert stored_revision(connection) == HEAD
+        assert revision_of(connection, driver) == HEAD
     with engine.begin() as connection:
         metadata.drop_all(connection)
         connection.execute(text("DROP TABLE alembic_version"))
         upgrade(connection, "here")
     with engine.connect() as connection:
         assert definitions(connection) == created
+
+
+def test_the_script_of_sqlite_is_current() -> None:
+    assert TABLES.read_text() == script(), "run `python -m transferhub.state.sql.script`"
 
 
 def test_the_newest_revision_is_the_head() -> None:

@@ -1,30 +1,37 @@
+import sqlite3
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import psycopg
 import pytest
-from sqlalchemy.exc import OperationalError
 
 from tests.conformance.ledger_facts import news
 from transferhub.errors import StateError
 from transferhub.model.transfer import RunId, Shard
 from transferhub.state.sql import SqlLedger
-from transferhub.state.sql.database import Database, parse_url
-from transferhub.state.sql.faults import is_repeatable, place, state_error
+from transferhub.state.sql.database import Database
+from transferhub.state.sql.faults import is_lost, is_repeatable, state_error
 from transferhub.state.sql.session import Session
+from transferhub.state.sql.url import parse_url
 
 RUN = RunId("run")
 SHARD = Shard(ident="s", done=False, detail="{}")
 
 
-class DriverError(Exception):
+SERVER = parse_url("postgresql://host/name")
+
+
+class ServerError(psycopg.OperationalError):
     def __init__(self, message: str, sqlstate: str | None = None) -> None:
         super().__init__(message)
         self.sqlstate = sqlstate
 
 
-def wrapped(message: str, sqlstate: str | None = None) -> OperationalError:
-    return OperationalError("SELECT 1", None, DriverError(message, sqlstate))
+class Deadlock(sqlite3.OperationalError):
+    """As only a server meets them, but in a database that each test has."""
+
+    sqlstate = "40P01"
 
 
 @pytest.fixture
@@ -61,7 +68,7 @@ async def test_work_that_met_a_deadlock_is_done_again(database: Database) -> Non
         session.execute("INSERT INTO ledgers (run) VALUES (?)", str(len(tries)))
         tries.append(1)
         if len(tries) < 3:
-            raise wrapped("deadlock detected", "40P01")
+            raise Deadlock("deadlock detected")
         return len(tries)
 
     assert await database.write(work) == 3
@@ -73,7 +80,7 @@ async def test_work_is_not_done_again_for_ever(database: Database) -> None:
 
     def work(session: Session) -> None:
         tries.append(1)
-        raise wrapped("deadlock detected", "40P01")
+        raise Deadlock("deadlock detected")
 
     with pytest.raises(StateError, match="deadlock detected"):
         await database.write(work)
@@ -89,15 +96,44 @@ async def test_a_missing_driver_is_told(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_only_what_the_server_chose_to_end_is_repeated() -> None:
-    assert is_repeatable(wrapped("could not serialize access", "40001"))
-    assert not is_repeatable(wrapped("server closed the connection", None))
-    assert not is_repeatable(wrapped("could not extend file", "53100"))
+    assert is_repeatable(ServerError("could not serialize access", "40001"))
+    assert not is_repeatable(ServerError("server closed the connection", None))
+    assert not is_repeatable(ServerError("could not extend file", "53100"))
 
 
-def test_a_place_is_shown_without_its_password() -> None:
-    url = parse_url("postgresql://user:s3cret@host:5433/name")
-    assert place(url) == "postgresql://user:***@host:5433/name"
-    assert place(parse_url("sqlite:////var/lib/dth.sqlite3")) == "/var/lib/dth.sqlite3"
+def test_a_server_that_may_come_back_is_lost_and_one_that_refuses_is_not() -> None:
+    assert is_lost(ServerError("server closed the connection unexpectedly"), SERVER)
+    assert is_lost(psycopg.errors.AdminShutdown("terminating connection"), SERVER)
+    assert is_lost(psycopg.errors.ConnectionTimeout("connection timeout expired"), SERVER)
+    assert not is_lost(ServerError('… FATAL:  role "u" does not exist'), SERVER)
+    assert not is_lost(ServerError("could not extend file", "53100"), SERVER)
+    file = parse_url("sqlite:////state.sqlite3")
+    assert not is_lost(sqlite3.OperationalError("unable to open database file"), file)
+
+
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        ("postgresql://user:s3cret@host:5433/name", "postgresql://user:***@host:5433/name"),
+        ("postgres+psycopg://host/name", "postgresql://host/name"),
+        ("postgresql://u@/n?host=/run&password=s3cret", "postgresql://u@/n?host=/run&password=***"),
+        ("sqlite:////var/lib/dth.sqlite3", "/var/lib/dth.sqlite3"),
+    ],
+)
+def test_a_place_is_shown_without_its_password(url: str, place: str) -> None:
+    assert parse_url(url).place == place
+    assert "s3cret" not in repr(parse_url(url))
+
+
+@pytest.mark.parametrize("password", ["s3/c?r%e#t", "s3%2Fc%3Fr%25e%23t"])
+def test_a_password_reaches_the_driver_encoded_or_not(password: str) -> None:
+    target = parse_url(f"postgresql://me:{password}@host/name").target
+    assert psycopg.conninfo.conninfo_to_dict(target) == {
+        "user": "me",
+        "password": "s3/c?r%e#t",
+        "host": "host",
+        "dbname": "name",
+    }
 
 
 @pytest.mark.parametrize(
@@ -114,7 +150,8 @@ def test_a_place_is_shown_without_its_password() -> None:
     ],
 )
 def test_the_words_of_sqlite_become_codes(message: str, code: str) -> None:
-    error = state_error(wrapped(message), parse_url("sqlite:////state.sqlite3"))
+    url = parse_url("sqlite:////state.sqlite3")
+    error = state_error(sqlite3.OperationalError(message), url)
     assert error.code == code
     assert error.message.startswith("The state in /state.sqlite3 ")
     assert message in error.message
@@ -138,7 +175,6 @@ def test_the_words_of_sqlite_become_codes(message: str, code: str) -> None:
 def test_the_states_of_postgresql_become_codes(
     message: str, sqlstate: str | None, code: str
 ) -> None:
-    url = parse_url("postgresql://host/name")
-    error = state_error(wrapped(message, sqlstate), url)
+    error = state_error(ServerError(message, sqlstate), SERVER)
     assert error.code == code
     assert error.message.startswith("The state in postgresql://host/name ")

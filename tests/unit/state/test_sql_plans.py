@@ -1,11 +1,11 @@
 """What a verb costs does not grow with the tables: they are read through their indexes."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine, event
 
 from tests.conformance.ledger_facts import (
     LEASE,
@@ -24,7 +24,10 @@ from tests.conformance.ledger_facts import (
 from tests.conformance.ledger_recording import SHARD
 from transferhub.model.transfer import RunId, TransferState, WorkKind
 from transferhub.state.base import Ledger
-from transferhub.state.sql import SqlLedger
+from transferhub.state.sql import SqlLedger, database
+from transferhub.state.sql.connection import Connection, Cursor
+from transferhub.state.sql.dialects import Dialect, SqliteDialect
+from transferhub.state.sql.session import Session
 
 RUN = RunId("run")
 VERBS = ("SELECT", "INSERT", "UPDATE", "DELETE")
@@ -36,30 +39,41 @@ class Plans:
     def __init__(self) -> None:
         self.lines: set[str] = set()
 
-    def note(
-        self,
-        connection: Connection,
-        _cursor: object,
-        statement: str,
-        values: tuple[object, ...],
-        *_: object,
-    ) -> None:
-        if statement.startswith(VERBS):
-            raw: Any = connection.connection.dbapi_connection
-            explain = "EXPLAIN QUERY PLAN" if connection.dialect.name == "sqlite" else "EXPLAIN"
-            self.lines |= {row[-1] for row in raw.execute(f"{explain} {statement}", values)}
+    def session(self, connection: Connection, dialect: Dialect, *, slot: int) -> Session:
+        """A session whose statements are explained before they are executed."""
+        explain = "EXPLAIN QUERY PLAN" if isinstance(dialect, SqliteDialect) else "EXPLAIN"
+        explained = Explained(connection, partial(self.note, connection, explain))
+        return Session(explained, dialect, slot=slot)
+
+    def note(self, connection: Connection, explain: str, sql: str, values: Sequence[Any]) -> None:
+        if sql.startswith(VERBS):
+            rows = connection.execute(f"{explain} {sql}", values).fetchall()
+            self.lines |= {row[-1] for row in rows}
 
     def of_table(self, table: str) -> set[str]:
         found = {line.partition(" USING ") for line in self.lines if table in line.split()[:2]}
         return {f"{verb.split()[0]} {index}" for verb, _, index in found}
 
 
+class Explained:
+    """A connection within a transaction that shows each statement first."""
+
+    def __init__(self, connection: Connection, show: Callable[[str, Sequence[Any]], None]) -> None:
+        self._connection = connection
+        self._show = show
+        self.commit, self.rollback = connection.commit, connection.rollback
+        self.close = connection.close
+
+    def execute(self, sql: str, values: Sequence[Any] = (), /) -> Cursor:
+        self._show(sql, values)
+        return self._connection.execute(sql, values)
+
+
 @pytest.fixture
-def plans() -> Iterator[Plans]:
+def plans(monkeypatch: pytest.MonkeyPatch) -> Plans:
     plans = Plans()
-    event.listen(Engine, "before_cursor_execute", plans.note)
-    yield plans
-    event.remove(Engine, "before_cursor_execute", plans.note)
+    monkeypatch.setattr(database, "Session", plans.session)
+    return plans
 
 
 @pytest.fixture

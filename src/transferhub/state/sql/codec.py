@@ -108,3 +108,16 @@ def to_transfer(
 
 
 TRANSFER_COLUMNS = "key, difference, size, etag, modified_at, storage_class, action, detail"
+SCAN_COLUMNS = (
+    "scanned_source",
+    "scanned_destination",
+    "same",
+    "new",
+    "changed",
+    "extra",
+    "filtered",
+    "archived",
+    "fallbacks",
+    "source_bytes",
+    "copy_bytes",
+)

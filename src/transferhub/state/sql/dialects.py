@@ -14,7 +14,7 @@ from functools import lru_cache
 from itertools import chain
 from typing import Any, ClassVar
 
-from sqlalchemy import Connection
+from transferhub.state.sql.connection import Connection
 
 Row = Sequence[Any]
 Columns = tuple[tuple[str, str], ...]
@@ -27,21 +27,21 @@ class Dialect(ABC):
     """Statements are written with `?`, and with `{rows}` where given rows stand for a table.
 
     Attributes:
-        name: SQLAlchemy's name of it.
         lock: ends a query whose rows are to be changed.
         lock_free: the same, passing over rows that another writer holds.
         lock_run: ends the query for the run's row in a writer of any other rows.
         lock_run_alone: the same, for a writer that wants to be the only one.
+        of_table: ends a query that finds a row where there is a table of the name `?`.
         slots: into how many rows each total is split.
     """
 
-    name: ClassVar[str]
     lock: ClassVar[str] = ""
     lock_free: ClassVar[str] = ""
     lock_free_parts: ClassVar[str] = ""
     lock_run: ClassVar[str] = ""
     lock_run_alone: ClassVar[str] = ""
     any_of: ClassVar[str]
+    of_table: ClassVar[str]
     slots: ClassVar[int] = 1
 
     @abstractmethod
@@ -90,27 +90,27 @@ class Dialect(ABC):
 class SqliteDialect(Dialect):
     """One writer at a time: no row needs a lock."""
 
-    name = "sqlite"
     any_of = "IN (SELECT value FROM json_each(?))"
+    of_table = "FROM sqlite_master WHERE name = ?"
 
     def begin(self, connection: Connection, *, write: bool) -> None:
         # A transaction that begins as a reader cannot always become a writer; see SQLITE_BUSY.
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+        connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
 
     def list(self, values: Sequence[int]) -> object:
         return _to_json(values)
 
     def execute(self, connection: Connection, sql: str, values: Row) -> int:
-        return connection.exec_driver_sql(sql, tuple(values)).rowcount
+        return connection.execute(sql, tuple(values)).rowcount
 
     def insert(self, connection: Connection, sql: str, values: Row) -> int:
-        return int(connection.exec_driver_sql(sql, tuple(values)).scalar_one())
+        return int(connection.execute(sql, tuple(values)).fetchone()[0])
 
     def fetch(
         self, connection: Connection, columns: str, source: str, values: Row
     ) -> Sequence[Row]:
         sql = _select_as_json(columns, source)
-        found: list[Row] = json.loads(connection.exec_driver_sql(sql, tuple(values)).scalar_one())
+        found: list[Row] = json.loads(connection.execute(sql, tuple(values)).fetchone()[0])
         return found
 
     def execute_rows(
@@ -126,7 +126,7 @@ class SqliteDialect(Dialect):
             for _ in range((len(rows) - start) // chunk):
                 flat = chain(values, *rows[start : start + chunk])
                 statement = _with_values(sql, columns, chunk)
-                changed += connection.exec_driver_sql(statement, tuple(flat)).rowcount
+                changed += connection.execute(statement, tuple(flat)).rowcount
                 start += chunk
         return changed
 
@@ -140,33 +140,33 @@ class SqliteDialect(Dialect):
 
 
 class PostgresDialect(Dialect):
-    name = "postgresql"
     lock = "FOR UPDATE"
     lock_free = "FOR UPDATE SKIP LOCKED"
     lock_free_parts = "FOR UPDATE OF p SKIP LOCKED"
     lock_run = "FOR KEY SHARE"
     lock_run_alone = "FOR UPDATE"
     any_of = "= ANY(?)"
+    of_table = "FROM pg_class WHERE oid = to_regclass(?)"
     slots = 16
 
     def begin(self, connection: Connection, *, write: bool) -> None:
         if not write:
-            connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
 
     def list(self, values: Sequence[int]) -> object:
         return [*values]
 
     def execute(self, connection: Connection, sql: str, values: Row) -> int:
-        return connection.exec_driver_sql(_percent(sql), tuple(values)).rowcount
+        return connection.execute(_percent(sql), tuple(values)).rowcount
 
     def insert(self, connection: Connection, sql: str, values: Row) -> int:
-        return int(connection.exec_driver_sql(_percent(sql), tuple(values)).scalar_one())
+        return int(connection.execute(_percent(sql), tuple(values)).fetchone()[0])
 
     def fetch(
         self, connection: Connection, columns: str, source: str, values: Row
     ) -> Sequence[Row]:
         sql = _percent(f"SELECT {columns} {source}")
-        return connection.exec_driver_sql(sql, tuple(values)).fetchall()
+        return connection.execute(sql, tuple(values)).fetchall()
 
     def execute_rows(
         self,
@@ -177,7 +177,7 @@ class PostgresDialect(Dialect):
         values: Row,
     ) -> int:
         statement = _with_jsonb(sql, columns)
-        return connection.exec_driver_sql(statement, (*values, _to_json(rows))).rowcount
+        return connection.execute(statement, (*values, _to_json(rows))).rowcount
 
     def insert_new(
         self, connection: Connection, run_id: int, columns: Columns, rows: Sequence[Row]
@@ -186,7 +186,7 @@ class PostgresDialect(Dialect):
         ordered = sorted(rows, key=lambda row: row[0])
         insert = f"{_insert_new(columns)} RETURNING action, state, size"
         sql = _with_jsonb(f"WITH added AS ({insert}) SELECT {_SUMS} FROM added {_BY_SUM}", columns)
-        found = connection.exec_driver_sql(sql, (run_id, _to_json(ordered))).fetchall()
+        found = connection.execute(sql, (run_id, _to_json(ordered))).fetchall()
         return [(action, state, count, int(size)) for action, state, count, size in found]
 
 

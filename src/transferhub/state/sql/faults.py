@@ -1,13 +1,11 @@
-"""Turns the errors of SQLAlchemy and its drivers into StateErrors."""
+"""Turns the errors of the drivers into StateErrors."""
 
 from __future__ import annotations
 
 import re
 
-from sqlalchemy import URL
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-
 from transferhub.errors import StateError
+from transferhub.state.sql.url import DatabaseUrl
 
 # By the words of SQLite's own messages, which are stable, in the order of looking.
 _SQLITE = (
@@ -62,33 +60,24 @@ _SHUT_DOWN = "57P"
 _REPEATABLE = ("40001", "40P01")  # serialization failure, deadlock: the server chose a victim
 
 
-def place(url: URL) -> str:
-    """The database as people may see it: without its password."""
-    if url.get_backend_name() == "sqlite":
-        return url.database or "memory"
-    return url.set(drivername="postgresql").render_as_string(hide_password=True)
-
-
-def is_repeatable(error: SQLAlchemyError) -> bool:
+def is_repeatable(error: Exception) -> bool:
     """Whether the same transaction will succeed when it is tried again."""
     return _sqlstate(error) in _REPEATABLE
 
 
-def is_lost(error: SQLAlchemyError, url: URL) -> bool:
+def is_lost(error: Exception, url: DatabaseUrl) -> bool:
     """Whether the server is away, perhaps to come back soon: it is being restarted."""
-    if url.get_backend_name() == "sqlite" or not isinstance(error, DBAPIError):
+    if url.is_sqlite:
         return False
-    sqlstate = _sqlstate(error)
-    if error.connection_invalidated or sqlstate.startswith(_SHUT_DOWN):
+    if _sqlstate(error).startswith(_SHUT_DOWN):
         return True
-    unreachable = type(error.orig).__name__ == "OperationalError" and not sqlstate
-    return unreachable and not _refusal(_reason(error))
+    return _is_broken(error) and not _refusal(_reason(error))
 
 
-def state_error(error: SQLAlchemyError, url: URL) -> StateError:
-    where = place(url)
+def state_error(error: Exception, url: DatabaseUrl) -> StateError:
+    where = url.place
     reason = _reason(error)
-    if url.get_backend_name() == "sqlite":
+    if url.is_sqlite:
         lower = reason.lower()
         found = next((row for row in _SQLITE if row[0] in lower), None)
     else:
@@ -99,15 +88,20 @@ def state_error(error: SQLAlchemyError, url: URL) -> StateError:
     return StateError(f"The state in {where} {what} ({reason}): {advice}.", code=code)
 
 
-def _of_postgres(error: SQLAlchemyError, sqlstate: str) -> tuple[str, str, str, str] | None:
+def _of_postgres(error: Exception, sqlstate: str) -> tuple[str, str, str, str] | None:
     for row in _POSTGRES:
         if sqlstate and sqlstate.startswith(row[0]):
             return row
-    # A connection that fails or breaks has no state of its own.
-    if isinstance(error, DBAPIError) and type(error.orig).__name__ == "OperationalError":
+    if _is_broken(error):
         advice = "check that the server runs and that the URL names its host, port and user"
         return ("", "state_unreachable", "could not be reached", advice)
     return None
+
+
+def _is_broken(error: Exception) -> bool:
+    """A connection that fails or breaks has no state of its own."""
+    kinds = (kind.__name__ for kind in type(error).__mro__)
+    return not _sqlstate(error) and "OperationalError" in kinds
 
 
 def _refusal(reason: str) -> str:
@@ -115,12 +109,11 @@ def _refusal(reason: str) -> str:
     return next((state for said, state in _REFUSALS if said.search(words.strip())), "")
 
 
-def _sqlstate(error: SQLAlchemyError) -> str:
-    orig = getattr(error, "orig", None)
-    return getattr(orig, "sqlstate", None) or ""
+def _sqlstate(error: Exception) -> str:
+    return getattr(error, "sqlstate", None) or ""
 
 
-def _reason(error: SQLAlchemyError) -> str:
+def _reason(error: Exception) -> str:
     """The first line of the driver's own words."""
-    words = str(getattr(error, "orig", None) or error).strip()
+    words = str(error).strip()
     return words.splitlines()[0].rstrip(".") if words else type(error).__name__

@@ -16,6 +16,7 @@ from transferhub.model.transfer import (
 from transferhub.state.sql.codec import (
     ACTIONS,
     PART_DONE,
+    SCAN_COLUMNS,
     STATE_CODES,
     STATES,
     TRANSFER_COLUMNS,
@@ -26,7 +27,6 @@ from transferhub.state.sql.codec import (
 )
 from transferhub.state.sql.dialects import Row
 from transferhub.state.sql.ledgers import find_run
-from transferhub.state.sql.schema import SCAN_COLUMNS
 from transferhub.state.sql.session import Session
 
 RECORD_COLUMNS = (

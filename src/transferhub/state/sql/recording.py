@@ -11,6 +11,7 @@ from transferhub.state.sql.codec import (
     DIFFERENCE_CODES,
     HELD,
     IN_PARTS,
+    SCAN_COLUMNS,
     STATE_CODES,
     WAITING,
     from_text,
@@ -19,7 +20,6 @@ from transferhub.state.sql.codec import (
 )
 from transferhub.state.sql.dialects import Columns, Row
 from transferhub.state.sql.ledgers import NO_RUN, find_run, open_run, seize_run
-from transferhub.state.sql.schema import SCAN_COLUMNS
 from transferhub.state.sql.session import Session
 from transferhub.state.sql.tallies import Tallies
 

@@ -16,6 +16,8 @@ from sqlalchemy import (
     text,
 )
 
+from transferhub.state.sql.codec import SCAN_COLUMNS
+
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -185,20 +187,6 @@ attempts = Table(
     Column("at", BigInteger, nullable=False),
     Column("code", Text, nullable=False),
     Column("message", Text, nullable=False),
-)
-
-SCAN_COLUMNS = (
-    "scanned_source",
-    "scanned_destination",
-    "same",
-    "new",
-    "changed",
-    "extra",
-    "filtered",
-    "archived",
-    "fallbacks",
-    "source_bytes",
-    "copy_bytes",
 )
 
 shards = Table(

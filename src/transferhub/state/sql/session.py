@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection
-
+from transferhub.state.sql.connection import Connection
 from transferhub.state.sql.dialects import Columns, Dialect, Row
 
 

@@ -1,0 +1,134 @@
+CREATE TABLE ledgers (
+    id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    run TEXT NOT NULL,
+    CONSTRAINT uq_ledgers_run UNIQUE (run)
+);
+CREATE TABLE runs (
+    id INTEGER NOT NULL,
+    ident TEXT NOT NULL,
+    task TEXT NOT NULL,
+    task_version INTEGER NOT NULL,
+    state VARCHAR(32) NOT NULL,
+    created_at BIGINT NOT NULL,
+    started_at BIGINT,
+    ended_at BIGINT,
+    error_code TEXT NOT NULL,
+    error TEXT NOT NULL,
+    workers TEXT NOT NULL,
+    summary TEXT NOT NULL,
+    resumed INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    CONSTRAINT pk_runs PRIMARY KEY (id),
+    CONSTRAINT uq_runs_ident UNIQUE (ident)
+);
+CREATE INDEX ix_runs_task ON runs (task);
+CREATE TABLE shards (
+    run_id BIGINT NOT NULL,
+    ident TEXT NOT NULL,
+    done SMALLINT DEFAULT '0' NOT NULL,
+    detail TEXT NOT NULL,
+    scanned_source BIGINT NOT NULL,
+    scanned_destination BIGINT NOT NULL,
+    same BIGINT NOT NULL,
+    new BIGINT NOT NULL,
+    changed BIGINT NOT NULL,
+    extra BIGINT NOT NULL,
+    filtered BIGINT NOT NULL,
+    archived BIGINT NOT NULL,
+    fallbacks BIGINT NOT NULL,
+    source_bytes BIGINT NOT NULL,
+    copy_bytes BIGINT NOT NULL,
+    CONSTRAINT pk_shards PRIMARY KEY (run_id, ident)
+);
+CREATE TABLE tallies (
+    run_id BIGINT NOT NULL,
+    slot SMALLINT NOT NULL,
+    action SMALLINT NOT NULL,
+    state SMALLINT NOT NULL,
+    count BIGINT NOT NULL,
+    size BIGINT NOT NULL,
+    moved_bytes BIGINT NOT NULL,
+    CONSTRAINT pk_tallies PRIMARY KEY (run_id, slot, action, state)
+);
+CREATE TABLE tasks (
+    id INTEGER NOT NULL,
+    ident TEXT NOT NULL,
+    name TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    spec TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    version INTEGER NOT NULL,
+    CONSTRAINT pk_tasks PRIMARY KEY (id),
+    CONSTRAINT uq_tasks_ident UNIQUE (ident)
+);
+CREATE INDEX ix_tasks_fingerprint ON tasks (fingerprint);
+CREATE TABLE transfers (
+    id INTEGER NOT NULL,
+    run_id BIGINT NOT NULL,
+    "key" TEXT NOT NULL,
+    difference SMALLINT NOT NULL,
+    action SMALLINT NOT NULL,
+    size BIGINT NOT NULL,
+    etag TEXT NOT NULL,
+    modified_at BIGINT,
+    storage_class TEXT NOT NULL,
+    detail TEXT NOT NULL,
+    state SMALLINT NOT NULL,
+    due BIGINT DEFAULT '0' NOT NULL,
+    token BIGINT,
+    worker BIGINT,
+    attempts INTEGER DEFAULT '0' NOT NULL,
+    finish SMALLINT DEFAULT '0' NOT NULL,
+    open_parts INTEGER DEFAULT '0' NOT NULL,
+    upload_ref BIGINT,
+    moved_bytes BIGINT DEFAULT '0' NOT NULL,
+    destination_etag TEXT,
+    code TEXT,
+    message TEXT,
+    note TEXT,
+    ended_at BIGINT,
+    CONSTRAINT pk_transfers PRIMARY KEY (id)
+);
+CREATE INDEX ix_transfers_due ON transfers (run_id, due, id) WHERE state <= 1;
+CREATE INDEX ix_transfers_failed ON transfers (run_id, state, "key") WHERE state = 5;
+CREATE INDEX ix_transfers_held ON transfers (run_id) WHERE state = 3;
+CREATE UNIQUE INDEX uq_transfers_run_id_key ON transfers (run_id, "key");
+CREATE TABLE uploads (
+    id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    run_id BIGINT NOT NULL,
+    transfer_key TEXT NOT NULL,
+    "key" TEXT NOT NULL,
+    upload_id TEXT NOT NULL,
+    started_at BIGINT NOT NULL,
+    abandoned SMALLINT DEFAULT '0' NOT NULL
+);
+CREATE INDEX ix_uploads_run_id ON uploads (run_id);
+CREATE TABLE attempts (
+    id INTEGER NOT NULL,
+    transfer_id BIGINT NOT NULL,
+    at BIGINT NOT NULL,
+    code TEXT NOT NULL,
+    message TEXT NOT NULL,
+    CONSTRAINT pk_attempts PRIMARY KEY (id),
+    CONSTRAINT fk_attempts_transfer_id FOREIGN KEY(transfer_id) REFERENCES transfers (id) ON DELETE CASCADE
+);
+CREATE INDEX ix_attempts_transfer_id ON attempts (transfer_id);
+CREATE TABLE parts (
+    id INTEGER NOT NULL,
+    run_id BIGINT NOT NULL,
+    transfer_id BIGINT NOT NULL,
+    number INTEGER NOT NULL,
+    start BIGINT NOT NULL,
+    size BIGINT NOT NULL,
+    etag TEXT NOT NULL,
+    state SMALLINT NOT NULL,
+    due BIGINT DEFAULT '0' NOT NULL,
+    token BIGINT,
+    worker BIGINT,
+    attempts INTEGER DEFAULT '0' NOT NULL,
+    CONSTRAINT pk_parts PRIMARY KEY (id),
+    CONSTRAINT fk_parts_transfer_id FOREIGN KEY(transfer_id) REFERENCES transfers (id) ON DELETE CASCADE
+);
+CREATE INDEX ix_parts_due ON parts (run_id, due, id) WHERE state <= 1;
+CREATE UNIQUE INDEX uq_parts_transfer_id_number ON parts (transfer_id, number)
