@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.engine.test_finder import NEW, OLD, RUN, Content, filled, oracle, scanned, sides
+from transferhub.engine import finder
 from transferhub.engine.listing import Side, StoreListing
 from transferhub.engine.shards import RangeShard
 from transferhub.engine.survey import Survey
@@ -77,6 +78,19 @@ def test_every_state_that_was_ever_recorded_is_one_to_go_on_from(
             assert survey.counts == slow.counts
 
     asyncio.run(check())
+
+
+async def test_ranges_that_are_due_at_once_are_recorded_together(
+    spool: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finder, "_SAVE_SECONDS", -1.0)  # each page is due
+    content = {f"flat/{number:04}": b"" for number in range(2_000)}
+    ours = await filled(content, OLD, page_keys=10)
+    theirs = await filled(content, NEW, page_keys=10)
+    slow = Slow([], turns=20)
+    await scanned(ours, theirs, spool, survey=slow)
+    assert slow.counts.same == 2_000
+    assert len(slow.states) < 150  # for 200 pages
 
 
 async def test_disorder_that_is_found_while_another_range_is_recorded_is_survived(
