@@ -203,6 +203,26 @@ def test_an_unfinished_run_with_other_options_is_told_and_can_be_given_up(
     assert dth.well("show", killed, "--json").json["error"]["code"] == "superseded"
 
 
+def test_a_run_with_other_options_that_is_at_work_is_not_given_up(
+    dth: Dth, source: Place, destination: Place, fault_proxy: ProxyFactory
+) -> None:
+    source.put_multipart("large", LARGE)
+    proxy, seen = fault_proxy(destination.endpoint)
+    hold = Hold()
+    proxy.add(hold, operation="UploadPart", skip=1, times=1)
+    with dth.between(source.endpoint, seen).start("transfer", source, destination) as running:
+        hold.wait()
+        other = dth.between(source.endpoint, destination.endpoint)
+        words = ("transfer", source, destination, "--exclude", "large")
+        assert "unfinished" not in other.well(*words).err
+        other.well(*words, "--no-resume")
+        hold.release()
+        ended = running.wait()
+
+    assert ended.code == 0, str(ended)
+    assert destination.contents() == {"large": LARGE}
+
+
 # Some of the processes
 
 
