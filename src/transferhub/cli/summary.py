@@ -116,13 +116,15 @@ def _moved(summary: Summary) -> str:
 
 
 def _pace(summary: Summary) -> str:
-    """The time and the rate of the last start, and what it moved where that is not all."""
-    size = summary.bytes
-    if summary.start_bytes is not None:
-        size = min(size, summary.start_bytes)
-    resumed = f"; {format_bytes(size)} of it since it was resumed," if size < summary.bytes else ""
+    """The time and the rate of the last start, and what it moved where that is less or more."""
+    size = summary.bytes if summary.start_bytes is None else summary.start_bytes
+    moved = ""
+    if size < summary.bytes:
+        moved = f"; {format_bytes(size)} of it since it was resumed,"
+    elif size > summary.bytes:
+        moved = f"; {format_bytes(size)} with parts of unfinished objects,"
     rate = f" ({format_bytes(size / summary.seconds)}/s)" if size and summary.seconds > 0 else ""
-    return f"{resumed} in {format_seconds(summary.seconds)}{rate}"
+    return f"{moved} in {format_seconds(summary.seconds)}{rate}"
 
 
 def _scan_parts(summary: Summary) -> str:

@@ -74,6 +74,14 @@ def test_the_rate_of_a_resumed_transfer_is_that_of_its_last_start() -> None:
     )
 
 
+def test_the_rate_of_an_interrupted_transfer_counts_parts() -> None:
+    end = summary(status=RunState.CANCELLED, bytes=240_000_000, start_bytes=480_000_000)
+    assert dth(*TRANSFER, host=FakeHost(ends=end)).out.splitlines()[0] == (
+        f"Run {RUN} was interrupted: 3,400 objects copied, 240.0 MB; 480.0 MB with parts of"
+        " unfinished objects, in 48s (10.0 MB/s)."
+    )
+
+
 def test_an_interrupted_transfer_says_what_waits() -> None:
     end = summary(status=RunState.CANCELLED, done=2_100, waiting=1_300)
     out = dth(*TRANSFER, host=FakeHost(ends=end)).out
