@@ -29,15 +29,13 @@ from transferhub.stores.s3 import (
     resolve_endpoint,
 )
 
-READ_TIMEOUT = timedelta(seconds=60)
-
 
 def open_s3(
     location: Location,
     chosen: ChosenCredentials,
     env: Mapping[str, str],
     *,
-    timeout: timedelta = READ_TIMEOUT,
+    timeout: timedelta,
 ) -> ObjectStore:
     """The bucket of a location that has its environment's endpoint and region already.
 

@@ -9,11 +9,12 @@ from pydantic import ValidationError
 
 from transferhub.errors import InputError
 from transferhub.hosts.credentials import ChosenCredentials, choose_credentials, variable
-from transferhub.hosts.s3 import READ_TIMEOUT, open_s3
 from transferhub.plugins.objects.faults import raise_faults
 from transferhub.plugins.objects.location import Location
 from transferhub.stores.base import ObjectStore
 from transferhub.stores.local import LocalStore
+
+READ_TIMEOUT = timedelta(seconds=60)
 
 
 def with_environment(location: Location, env: Mapping[str, str]) -> Location:
@@ -72,6 +73,8 @@ def open_store(
         return LocalStore(
             location.path, create=missing and not looking, may_be_missing=missing and looking
         )
+    from transferhub.hosts.s3 import open_s3  # noqa: PLC0415 - a folder needs nothing of S3
+
     location = with_environment(location, env)
     chosen = choose_credentials(location, env)
     return open_s3(location, chosen, env, timeout=timeout)

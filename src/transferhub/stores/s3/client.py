@@ -28,14 +28,13 @@ from transferhub.stores.base import (
     ObjectStore,
 )
 from transferhub.stores.s3 import xml
-from transferhub.stores.s3.choice import choose_transport
+from transferhub.stores.s3.choice import choose_transports
 from transferhub.stores.s3.credentials import CredentialSource
 from transferhub.stores.s3.errors import Operation, Refusal, classed, garbled
 from transferhub.stores.s3.headers import content_md5, read_info, read_written, write_headers
 from transferhub.stores.s3.keys import MAX_KEY_BYTES
 from transferhub.stores.s3.listing import parse_page
 from transferhub.stores.s3.providers import Provider
-from transferhub.stores.s3.raw import RawTransport
 from transferhub.stores.s3.reader import S3Reader
 from transferhub.stores.s3.requests import Requests, S3Config
 from transferhub.stores.s3.transport import Transport
@@ -64,12 +63,13 @@ class S3Store:
             InputError: the CA bundle or the proxy cannot be used.
         """
         origin = config.endpoint.origin_of(config.bucket)
+        usual, raw = choose_transports(origin, config.transport)
         self._config = config
         self._requests = Requests(
             config,
             credentials,
-            transport=transport or choose_transport(origin, config.transport),
-            raw=raw_transport or RawTransport(origin, config.transport),
+            transport=transport or usual,
+            raw=raw_transport or raw,
             clock=clock,
         )
         self._uploads = Uploads(self._requests)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import re
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -26,6 +25,7 @@ from pyreqwest.request import RequestBuilder, StreamRequest
 from pyreqwest.response import Response as PyreqwestResponse
 
 from transferhub.errors import InputError
+from transferhub.stores.s3.certificates import read_certificates
 from transferhub.stores.s3.transport import (
     PIECE_BYTES,
     STREAM_BUFFER_BYTES,
@@ -38,7 +38,6 @@ from transferhub.stores.s3.transport import (
     certificate_fault,
 )
 
-_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 _NOT_HTTP = ("unexpected message from connection", "invalid http")
 # Servers close at 60 s or later; S3 itself does so earlier, harmlessly.
 _IDLE = timedelta(seconds=60)
@@ -243,24 +242,6 @@ class _ReqwestResponse:
             if chunk is None:
                 return
             yield chunk.to_bytes()
-
-
-def read_certificates(config: TransportConfig) -> list[bytes]:
-    """Those of the CA bundle, in PEM. Raises InputError where it cannot be used."""
-    if config.ca_bundle is None:
-        return []
-    try:
-        bundle = config.ca_bundle.read_bytes()
-    except OSError as error:
-        raise InputError(
-            "ca_bundle", f"{config.ca_bundle} cannot be read ({error.strerror})"
-        ) from error
-    found = [bytes(one) for one in _CERTIFICATE.findall(bundle)]
-    if not found:
-        raise InputError(
-            "ca_bundle", f"{config.ca_bundle} holds no certificate; a PEM file is wanted"
-        )
-    return found
 
 
 def _proxy(config: TransportConfig) -> ProxyBuilder | None:

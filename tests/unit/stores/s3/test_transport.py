@@ -24,7 +24,7 @@ from transferhub.stores.s3 import (
     find_provider,
     resolve_endpoint,
 )
-from transferhub.stores.s3.choice import choose_transport
+from transferhub.stores.s3.choice import choose_transports
 from transferhub.stores.s3.raw import RawTransport
 from transferhub.stores.s3.reqwest import ReqwestTransport
 from transferhub.stores.s3.transport import (
@@ -111,7 +111,12 @@ def answering(answer: bytes, heads: list[bytes] | None = None) -> Talk:
     return talk
 
 
-@pytest.fixture(params=[choose_transport, ReqwestTransport, RawTransport])
+def usual_transport(origin: str, config: TransportConfig) -> Transport:
+    usual, _ = choose_transports(origin, config)
+    return usual
+
+
+@pytest.fixture(params=[usual_transport, ReqwestTransport, RawTransport])
 async def make(request: pytest.FixtureRequest) -> AsyncIterator[Make]:
     made: list[Transport] = []
 
