@@ -41,19 +41,19 @@ class Figures:
         done = totals.tally(Action.COPY, TransferState.DONE)
         ended = totals.tally(Action.COPY, *_ENDED)
         to_copy, deletes = scan.new + scan.changed, totals.tally(Action.DELETE, *TransferState)
-        moved = max(done.size, min(totals.moved_bytes, scan.copy_bytes))
+        copied_bytes = done.size + progress.part_bytes
         return cls(
             scanned=scan.scanned_source,
             to_copy=to_copy,
             to_copy_bytes=scan.copy_bytes,
             copied=done.count,
-            copied_bytes=moved,
+            copied_bytes=copied_bytes,
             failed=totals.tally(Action.COPY, TransferState.FAILED).count
             + totals.tally(Action.DELETE, TransferState.FAILED).count,
             deleted=totals.tally(Action.DELETE, TransferState.DONE).count,
             to_delete=deletes.count,
             fraction=_fraction(
-                Tally(ended.count, max(ended.size, moved)), to_copy, scan.copy_bytes
+                Tally(ended.count, ended.size + progress.part_bytes), to_copy, scan.copy_bytes
             ),
         )
 

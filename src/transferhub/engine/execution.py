@@ -255,36 +255,49 @@ class _Meter:
 
     async def run(self) -> None:
         while self._observer is not None:
-            self._observer(self._progress(await self._job.ledger.totals(self._job.run)))
+            totals = await self._job.ledger.totals(self._job.run)
+            self._observer(self._progress(totals, await self._part_bytes(totals)))
             await asyncio.sleep(_LOOK_SECONDS)
 
     def close(self) -> None:
         """No more progress."""
         self._observer = None
 
-    def _progress(self, totals: Totals) -> Progress:
+    async def _part_bytes(self, totals: Totals) -> int:
+        in_parts = totals.tally(Action.COPY, TransferState.IN_PARTS).count
+        return await self._job.ledger.part_bytes(self._job.run) if in_parts else 0
+
+    def _progress(self, totals: Totals, part_bytes: int) -> Progress:
         now = time.monotonic()
         ended = totals.tally(Action.COPY, TransferState.DONE)
-        self._samples.append((now, ended.size, ended.count))
+        copied = ended.size + part_bytes
+        self._samples.append((now, copied, ended.count))
         while now - self._samples[0][0] > _RATE_SECONDS:
             self._samples.popleft()
         then, size, count = self._samples[0]
         seconds = max(now - then, _LOOK_SECONDS)
-        size_rate, count_rate = (ended.size - size) / seconds, (ended.count - count) / seconds
+        # Parts of a transfer that starts over count no more.
+        size_rate = max(0, copied - size) / seconds
+        count_rate = (ended.count - count) / seconds
         return Progress(
             run=self._job.run,
             phase=self.phase,
             listing=self.listing,
             totals=totals,
             seconds=now - self._started,
+            part_bytes=part_bytes,
             bytes_per_second=size_rate,
             objects_per_second=count_rate,
-            seconds_left=None if self.listing else _seconds_left(totals, size_rate, count_rate),
+            seconds_left=(
+                None if self.listing else _seconds_left(totals, part_bytes, size_rate, count_rate)
+            ),
             workers=self._job.crew.size,
         )
 
 
-def _seconds_left(totals: Totals, size_rate: float, count_rate: float) -> float | None:
+def _seconds_left(
+    totals: Totals, part_bytes: int, size_rate: float, count_rate: float
+) -> float | None:
     """By objects or by bytes, whichever takes longer."""
     left = totals.tally(
         Action.COPY, TransferState.WAITING, TransferState.LEASED, TransferState.IN_PARTS
@@ -293,7 +306,7 @@ def _seconds_left(totals: Totals, size_rate: float, count_rate: float) -> float 
         return 0.0
     guesses = [
         remaining / rate
-        for remaining, rate in ((left.size, size_rate), (left.count, count_rate))
+        for remaining, rate in ((left.size - part_bytes, size_rate), (left.count, count_rate))
         if rate > 0
     ]
     return max(guesses, default=None)

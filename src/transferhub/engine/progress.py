@@ -25,6 +25,7 @@ class Progress:
 
     Attributes:
         listing: the totals still grow: say "at least".
+        part_bytes: copied already of objects that are not done.
         bytes_per_second, objects_per_second: over the last seconds.
         seconds_left: None while nobody can know.
     """
@@ -34,6 +35,7 @@ class Progress:
     listing: bool
     totals: Totals
     seconds: float
+    part_bytes: int = 0
     bytes_per_second: float = 0.0
     objects_per_second: float = 0.0
     seconds_left: float | None = None

@@ -109,13 +109,13 @@ def test_empty_objects_are_counted_by_number() -> None:
 
 def test_parts_of_an_object_under_way_count_as_copied_bytes() -> None:
     counts = ScanCounts(scanned_source=1, new=1, copy_bytes=1_000)
-    moment = progress(totals=totals(scan=counts, tallies={}, moved_bytes=400))
+    moment = progress(totals=totals(scan=counts, tallies={}, moved_bytes=0), part_bytes=400)
     figures = Figures.of(moment)
     assert (figures.copied, figures.copied_bytes, figures.fraction) == (0, 400, 0.4)
 
 
 def test_bytes_moved_twice_do_not_exceed_the_whole() -> None:
-    moment = progress(totals=totals(moved_bytes=10**12))
+    moment = progress(totals=totals(), part_bytes=10**12)
     assert Figures.of(moment).fraction == 1.0
 
 

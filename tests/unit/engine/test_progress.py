@@ -1,4 +1,5 @@
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -7,15 +8,21 @@ import pytest
 from tests.unit.engine.test_execution import RUN, Bench, put
 from transferhub.engine.execution import DeleteGuard, Execution, Job
 from transferhub.engine.progress import Phase, Progress, Summary
+from transferhub.model.clock import utc_now
 from transferhub.model.run import RunState
 from transferhub.model.transfer import (
     Action,
+    Lease,
     Outcome,
+    Part,
+    PartOutcome,
     ScanCounts,
     Tally,
     Totals,
     TransferState,
+    Upload,
     WorkerId,
+    WorkKind,
 )
 
 COPY, DELETE = Action.COPY, Action.DELETE
@@ -61,6 +68,58 @@ class StepByStep:
                 RUN, WorkerId("w"), limit=1, max_bytes=1, duration=timedelta(days=9)
             )
             await self._ledger.complete([Outcome(lease, TransferState.DONE) for lease in leases])
+
+
+class PartByPart(StepByStep):
+    """A crew that copies one object in four parts, and ends one each time somebody has looked."""
+
+    async def work(self, stop: asyncio.Event) -> None:
+        await self.looked.wait()
+        while not (found := await self._lease()):
+            await self.looked.wait()
+            self.looked.clear()
+        (lease,) = found
+        upload = Upload("key", "upload", utc_now())
+        parts = [Part(number, number * 25, 25) for number in range(4)]
+        await self._ledger.save_parts(lease, upload, parts)
+        while not stop.is_set():
+            await self.looked.wait()
+            self.looked.clear()
+            for part in await self._lease():
+                if part.kind is WorkKind.PART:
+                    await self._ledger.complete_parts([PartOutcome(part, "etag")])
+                else:
+                    await self._ledger.complete([Outcome(part, TransferState.DONE, 100)])
+
+    async def _lease(self) -> Sequence[Lease]:
+        return await self._ledger.lease(
+            RUN, WorkerId("w"), limit=1, max_bytes=1, duration=timedelta(days=9)
+        )
+
+
+async def test_an_observer_sees_the_parts_of_a_large_object(tmp_path: Path) -> None:
+    bench, seen = Bench(tmp_path), list[Progress]()
+    await put(bench.source, "key", bytes(100))
+    crew = PartByPart(bench)
+
+    def observe(progress: Progress) -> None:
+        seen.append(progress)
+        crew.looked.set()
+
+    job = Job(
+        run=RUN,
+        ledger=bench.ledger,
+        replication=bench.replication(),
+        crew=crew,
+        guard=DeleteGuard(),
+        destination="the destination",
+        folder=tmp_path,
+    )
+    await Execution(job, talk=bench.talk.append, observer=observe).run(asyncio.Event())
+    sizes = [progress.part_bytes for progress in seen if progress.part_bytes]
+    assert sizes == sorted(sizes)
+    assert {25, 50, 75} <= set(sizes)
+    assert any(progress.bytes_per_second > 0 for progress in seen if progress.part_bytes == 50)
 
 
 async def test_an_observer_sees_a_run_go_on(tmp_path: Path) -> None:
