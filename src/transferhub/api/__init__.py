@@ -1,0 +1,1 @@
+"""The GraphQL API and the web server around it."""
