@@ -32,8 +32,9 @@ def loaded(script: str, *args: str, state: Path) -> set[str]:
         env={**os.environ, "DTH_STATE": str(state)},
         capture_output=True,
         text=True,
-        check=True,
+        check=False,
     )
+    assert ended.returncode == 0, ended.stderr
     return set(ended.stdout.splitlines()[-1].split())
 
 
