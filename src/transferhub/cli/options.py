@@ -228,7 +228,7 @@ _SPEED = (
     ("attempts", "COUNT", "Tries of an object before it counts as failed.", "5"),
     ("processes", "COUNT", "Worker processes.", "as many as the work needs, one per core at most"),
     ("concurrency", "COUNT", "Objects and parts under way at once, in all processes.", "64"),
-    ("listers", "COUNT", "List requests under way at once.", "32"),
+    ("listers", "COUNT", "Key ranges listed at once, at most.", "32"),
     ("memory", "SIZE", "Bytes of objects in flight, in all processes.", "256MiB"),
 )
 

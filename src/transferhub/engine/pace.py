@@ -8,9 +8,9 @@ from math import ceil
 
 _LEAST = 4
 
-_FIRST_TIMES_DEARER = 3
-"""The first page costs this thread so much more than the others do, at most: connections are made
-and expressions compiled."""
+_MARGIN = 4
+"""So many times as many as the first page asks for: those that follow cost this thread less, since
+connections are made and expressions compiled, and may take longer to come."""
 
 _TICK_SECONDS = 1e-4
 _LOOK_SECONDS = 0.5
@@ -55,7 +55,7 @@ class Pace:
         worked = self._busy() - self._worked
         if not self._ranges:
             waits = (passed - worked) / max(worked, _TICK_SECONDS)
-            self._raise_to(max(_LEAST, ceil(_FIRST_TIMES_DEARER * waits)))
+            self._raise_to(max(_LEAST, ceil(_MARGIN * waits)))
             self._begin()
         elif passed >= _LOOK_SECONDS:
             rate = self._pages / passed

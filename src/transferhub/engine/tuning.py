@@ -12,7 +12,7 @@ class Tuning:
     processes: worker processes at most, of which the finder's process is one.
     as_needed: processes start when the work needs them, not all at once.
     concurrency: transfers under way at once, over all processes.
-    listers: list requests under way at once.
+    listers: key ranges listed at once, at most: one list request of each side, and one ahead.
     memory_bytes: object bytes in flight, over all processes.
     bandwidth: bytes per second, over all processes; None for no limit.
     requests: requests per second, over all processes; None for no limit.

@@ -33,7 +33,7 @@ def test_far_servers_are_listed_in_as_many_ranges_as_there_are_listers() -> None
 
 
 def test_between_them_the_wait_decides() -> None:
-    assert Times().pages(1, every=0.030, busy=0.010) == 6
+    assert Times().pages(1, every=0.030, busy=0.010) == 8
 
 
 def test_a_clock_too_coarse_to_see_the_work_means_far() -> None:
