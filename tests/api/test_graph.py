@@ -6,7 +6,7 @@ import pytest
 
 from transferhub.api.graph import Graph, GraphLimits
 from transferhub.errors import ConflictError, InputError
-from transferhub.plugins.objects.faults import raise_faults
+from transferhub.model.faults import raise_faults
 
 SCHEMA = """
 type Query {

@@ -69,7 +69,7 @@ class Faults:
         return None if text is None else self.read(lambda: parse(text, field=field))
 
     def raise_all(self) -> None:
-        from transferhub.plugins.objects.faults import raise_faults
+        from transferhub.model.faults import raise_faults
 
         raise_faults(self.found)
 

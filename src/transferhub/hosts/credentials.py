@@ -16,7 +16,8 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from transferhub.errors import InputError
-from transferhub.plugins.objects.faults import faults_of, raise_faults
+from transferhub.model.faults import raise_faults
+from transferhub.plugins.objects.faults import faults_of
 from transferhub.plugins.objects.location import Location
 
 SIDE_VARIABLES = frozenset(

@@ -15,6 +15,7 @@ from typing import Any
 from transferhub.engine.tuning import Tuning
 from transferhub.errors import InputError
 from transferhub.hosts.credentials import SIDE_VARIABLES
+from transferhub.model.faults import raise_faults
 from transferhub.model.units import (
     format_bytes,
     parse_bandwidth,
@@ -23,7 +24,6 @@ from transferhub.model.units import (
     parse_duration,
     parse_rate,
 )
-from transferhub.plugins.objects.faults import raise_faults
 
 _USER_PASSWORD = re.compile(r"(://[^/?#@:]*:)[^?#]*@")
 _QUERY_PASSWORD = re.compile(r"([?&][^=&#]*password[^=&#]*=)[^&#]*", re.IGNORECASE)

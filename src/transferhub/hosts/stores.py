@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from transferhub.errors import InputError
 from transferhub.hosts.credentials import ChosenCredentials, choose_credentials, variable
-from transferhub.plugins.objects.faults import raise_faults
+from transferhub.model.faults import raise_faults
 from transferhub.plugins.objects.location import Location
 from transferhub.stores.base import ObjectStore
 from transferhub.stores.local import LocalStore

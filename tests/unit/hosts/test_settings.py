@@ -7,7 +7,7 @@ import pytest
 from transferhub.errors import InputError
 from transferhub.hosts import settings
 from transferhub.hosts.settings import LogLevel, Settings, masked_url
-from transferhub.plugins.objects.faults import InputErrors
+from transferhub.model.faults import InputErrors
 
 HOME = {"HOME": "/home/me"}
 

@@ -1,46 +1,13 @@
-"""Several faults of one input, told together."""
+"""The faults that pydantic found, in plain words."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
+from collections.abc import Iterable
 
 from pydantic import ValidationError
 
 from transferhub.errors import InputError
-
-
-class InputErrors(InputError):  # noqa: N818 - the plural of InputError
-    """More than one thing that the user gave is wrong.
-
-    Attributes:
-        faults: each of them; none is an InputErrors.
-        field: the first one's.
-    """
-
-    def __init__(self, faults: Sequence[InputError]) -> None:
-        first, *others = faults
-        super().__init__(first.field, first.message.removeprefix(f"{first.field}: "))
-        self.faults = tuple(faults)
-        if others:
-            self.message = "\n".join(fault.message for fault in faults)
-            self.args = (self.message,)
-
-
-def flatten(errors: Iterable[InputError]) -> list[InputError]:
-    flat: list[InputError] = []
-    for error in errors:
-        flat.extend(error.faults if isinstance(error, InputErrors) else [error])
-    return flat
-
-
-def raise_faults(errors: Iterable[InputError]) -> None:
-    """Raises the one fault as it is, several as InputErrors; returns where there is none."""
-    faults = flatten(errors)
-    if len(faults) == 1:
-        raise faults[0]
-    if faults:
-        raise InputErrors(faults)
+from transferhub.model.faults import suggest
 
 
 def faults_of(error: ValidationError, names: Iterable[str], prefix: str = "") -> list[InputError]:
@@ -57,15 +24,10 @@ def faults_of(error: ValidationError, names: Iterable[str], prefix: str = "") ->
         field = prefix + name
         match detail["type"]:
             case "extra_forbidden":
-                sentence = f"there is no such parameter{_suggest(name, known)}"
+                sentence = f"there is no such parameter{suggest(name, known)}"
             case "missing":
                 sentence = "is missing"
             case _:
                 sentence = detail["msg"].removeprefix("Value error, ")
         faults.setdefault(field, InputError(field, sentence))
     return list(faults.values())
-
-
-def _suggest(name: str, known: list[str]) -> str:
-    close = get_close_matches(name, known, n=1)
-    return f"; did you mean {close[0]}?" if close else ""

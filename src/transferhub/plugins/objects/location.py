@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from transferhub.errors import InputError
-from transferhub.plugins.objects.faults import faults_of, raise_faults
+from transferhub.model.faults import raise_faults
+from transferhub.plugins.objects.faults import faults_of
 
 Environment = Literal["source", "destination"]
 Scheme = Literal["s3", "oss", "cos", "obs", "kodo", "gs", "r2", "b2", "minio", "wasabi", "file"]

@@ -25,7 +25,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from transferhub.errors import InputError
-from transferhub.plugins.objects.faults import raise_faults
+from transferhub.model.faults import raise_faults
 
 _GIGABYTE = 1 << 30
 _FIELD = "prices"

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transferhub.errors import InputError
-from transferhub.plugins.objects.faults import InputErrors
+from transferhub.model.faults import InputErrors
 from transferhub.plugins.objects.location import SCHEMES, WITHOUT_TAGS, Location, as_folder
 from transferhub.stores.s3.providers import PROVIDERS
 

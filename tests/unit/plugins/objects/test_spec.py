@@ -7,7 +7,7 @@ import pytest
 
 from transferhub.engine.compare import CompareMode
 from transferhub.errors import InputError
-from transferhub.plugins.objects.faults import InputErrors
+from transferhub.model.faults import InputErrors
 from transferhub.plugins.objects.location import Location
 from transferhub.plugins.objects.spec import ObjectsSpec, parse_spec
 
