@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Protocol
 
 from transferhub.model.run import Run, RunState, Task, TaskId
+from transferhub.model.seat import Seat
 from transferhub.model.transfer import (
     Failure,
     FailureGroup,
@@ -192,5 +193,21 @@ class TaskStore(Protocol):
         self, *, task: TaskId | None = None, states: Sequence[RunState] = (), limit: int = 100
     ) -> Sequence[Run]:
         """Newest first."""
+
+    async def aclose(self) -> None: ...
+
+
+class Seats(Protocol):
+    """Named seats, each held by one holder at most: who may act where only one may."""
+
+    async def take(self, name: str, holder: str, duration: timedelta) -> Seat | None:
+        """Takes or keeps the seat for `duration` from now; None where another one holds it.
+
+        Atomic and durable when it returns. Whoever holds a seat keeps its number; each new holder
+        has a greater one. A duration of zero gives the seat up.
+
+        Raises:
+            StateError
+        """
 
     async def aclose(self) -> None: ...
