@@ -82,8 +82,8 @@ def cuts(
 def carries(low: str, until: str | None, depth: int, alphabet: Alphabet) -> list[str]:
     """Keys between `low` and `until` at which a letter of `low` steps up, the widest step first.
 
-    Of "a/0049": "b", "a0", "a/1", "a/01", "a/005". They cut what follows `low` into ranges of which
-    each is about one letter wider than the next, wherever in there the keys are.
+    Of "a/0049": "b/", "a0", "a/1", "a/01", "a/005". They cut what follows `low` into ranges each of
+    which is about one letter wider than the next, wherever in there the keys are.
 
     Args:
         depth: letters of `low` that are looked at.
@@ -91,10 +91,19 @@ def carries(low: str, until: str | None, depth: int, alphabet: Alphabet) -> list
     start = len(_common(low, until)) if until is not None else 0
     found = []
     for place in range(start, min(depth, len(low))):
-        step = low[:place] + alphabet.following(low[place])
+        step = _no_folder(low[:place] + alphabet.following(low[place]), low)
         if low < step and (until is None or step < until):
             found.append(step)
     return found
+
+
+def _no_folder(key: str, like: str) -> str:
+    """The key, with the slash that `like` has in its place.
+
+    SeaweedFS lists nothing of a folder after the folder's own name, so that a range that starts
+    there seems to lack keys.
+    """
+    return key + "/" if like[len(key) : len(key) + 1] == "/" else key
 
 
 def common_prefix(keys: Sequence[str]) -> str:

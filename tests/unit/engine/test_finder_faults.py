@@ -187,3 +187,16 @@ async def test_a_scan_that_begins_anew_forgets_what_it_saw(spool: Path) -> None:
     source = await filled(content, OLD, page_keys=1, order=Order.FOLDERS)
     await scanned(source, await filled({}, NEW), spool, survey=Survey(seen.append, seen.clear))
     assert sorted(transfer.key for transfer in seen) == sorted(content)
+
+
+@pytest.mark.parametrize("listers", [2, 7, 16])
+async def test_folders_in_order_are_listed_in_ranges_and_not_sorted(
+    spool: Path, listers: int
+) -> None:
+    content = {f"{n // 50:04}/{n:07}": b"" for n in range(4_000)}
+    ours = await filled(content, OLD, page_keys=20, order=Order.FOLDERS)
+    theirs = await filled(content, NEW, page_keys=20, order=Order.FOLDERS)
+    transfers, survey, talk = await scanned(ours, theirs, spool, listers=listers)
+    assert (transfers, talk) == ([], [])
+    assert survey.counts.same == 4_000
+    assert len(await survey.shards(RUN)) > 1

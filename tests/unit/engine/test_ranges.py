@@ -69,7 +69,7 @@ def test_carries_lie_inside_the_interval_the_widest_first(
 
 def test_carries_step_up_each_letter_to_the_next_one_seen() -> None:
     seen = alphabet(["0459", "ab/"])
-    assert carries("a/0049", None, 6, seen) == ["b", "a0", "a/4", "a/04", "a/005", "a/004a"]
+    assert carries("a/0049", None, 6, seen) == ["b/", "a0", "a/4", "a/04", "a/005", "a/004a"]
 
 
 @given(ends=st.lists(keys, min_size=4, max_size=4), endless=st.booleans(), seen=samples)

@@ -39,6 +39,8 @@ async def test_start_after_and_tokens_are_places_in_folder_order() -> None:
     store = await filled(MemoryStore(order=Order.FOLDERS), "a-b", "a/b", "a/c", "b")
     assert await after(store, "a-b") == ["b"]
     assert await after(store, "a/b") == ["a/c", "a-b", "b"]
+    assert await after(store, "a") == ["a-b", "b"]
+    assert await after(store, "a/") == ["a/b", "a/c", "a-b", "b"]
     page = await store.list(limit=2)
     assert [entry.key for entry in page.entries] == ["a/b", "a/c"]
     page = await store.list(token=page.next_token)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from hashlib import md5, sha256
-from itertools import count
+from itertools import count, takewhile
 
 from transferhub.model.clock import Clock, utc_now
 from transferhub.model.objects import Attributes, ObjectEntry, ObjectInfo, WriteOptions
@@ -23,7 +23,9 @@ class Order(StrEnum):
     """In which order a bucket is listed."""
 
     BYTES = "bytes"  # as Amazon S3
-    FOLDERS = "folders"  # as SeaweedFS: folder by folder, so "a/b" comes before "a-b"
+    # As SeaweedFS: folder by folder, so "a/b" comes before "a-b", and nothing of a folder comes
+    # after its name.
+    FOLDERS = "folders"
     SHUFFLED = "shuffled"  # any order that is the same each time, as S3 directory buckets
 
 
@@ -114,6 +116,7 @@ class Bucket:
     def __init__(self, order: Order) -> None:
         self._sort_key = _SORT_KEYS[order]
         self._prefixes_adjoin = order is Order.BYTES
+        self._folders_are_one = order is Order.FOLDERS
         self._objects: dict[str, StoredObject] = {}
         self._ranks: list[SortKey] = []
         self._keys: list[str] = []  # by rank
@@ -140,6 +143,9 @@ class Bucket:
         """The objects under `prefix`, in the bucket's order, after (or from) where `after` is."""
         bisect_start = bisect.bisect_left if inclusive else bisect.bisect_right
         start = bisect_start(self._ranks, self._sort_key(after)) if after else 0
+        if after and self._folders_are_one and after not in self._objects:
+            inside = (key.startswith(f"{after}/") for key in self._keys[start:])
+            start += sum(takewhile(bool, inside))
         if self._prefixes_adjoin:
             start = max(start, bisect.bisect_left(self._ranks, (prefix,)))
         for index in range(start, len(self._keys)):
