@@ -5,7 +5,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-VENDORS = {"alembic", "botocore", "httpcore", "psycopg", "pyreqwest", "rich", "sqlalchemy"}
+VENDORS = {
+    "alembic",
+    "botocore",
+    "cronsim",
+    "httpcore",
+    "psycopg",
+    "pyreqwest",
+    "rich",
+    "sqlalchemy",
+}
 _TRANSFER = """
 import sys
 from transferhub.cli import main
