@@ -75,7 +75,8 @@ def cuts(
     if not alphabet.letters or not low.startswith(common):
         return []
     first, last = _number(low, common, alphabet), _number(until, common, alphabet)
-    found = {common + _text(first + _share(last - first, share), alphabet) for share in shares}
+    texts = {_text(first + _share(last - first, share), alphabet) for share in shares}
+    found = {common + _one_slash(text) for text in texts}
     return sorted(key for key in found if low < key and (until is None or key < until))
 
 
@@ -104,6 +105,12 @@ def _no_folder(key: str, like: str) -> str:
     there seems to lack keys.
     """
     return key + "/" if like[len(key) : len(key) + 1] == "/" else key
+
+
+def _one_slash(text: str) -> str:
+    """The text up to the first of two slashes: SeaweedFS invents keys with both after those."""
+    place = text.find("//")
+    return text if place < 0 else text[: place + 1]
 
 
 def common_prefix(keys: Sequence[str]) -> str:

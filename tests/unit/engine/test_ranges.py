@@ -72,6 +72,12 @@ def test_carries_step_up_each_letter_to_the_next_one_seen() -> None:
     assert carries("a/0049", None, 6, seen) == ["b/", "a0", "a/4", "a/04", "a/005", "a/004a"]
 
 
+@given(low=st.integers(0, 98), shares=st.lists(st.floats(0, 1), max_size=9))
+def test_no_cut_has_two_slashes_where_keys_have_not(low: int, shares: list[float]) -> None:
+    found = cuts(f"{low:02}/0", "99", "", shares, alphabet(["/09"]))
+    assert not [cut for cut in found if "//" in cut]
+
+
 @given(ends=st.lists(keys, min_size=4, max_size=4), endless=st.booleans(), seen=samples)
 def test_a_width_is_a_share_of_its_interval(
     ends: list[str], endless: bool, seen: list[str]
