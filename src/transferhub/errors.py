@@ -14,8 +14,12 @@
     ├── StateError               the ledger or task store cannot be used
     │   └── ConflictError        the record was changed by another writer since it was read
     ├── LeaseLostError           the lease was given to another worker
-    └── RunError                 the run as a whole cannot go on
-        └── GuardError           a delete guard stopped the run for a person
+    ├── RunError                 the run as a whole cannot go on
+    │   └── GuardError           a delete guard stopped the run for a person
+    ├── AccessError              who asks may not do this
+    │   ├── SignInError          who asks is not known: name, password, link, session or token
+    │   └── TooManyError         too many sign-ins failed; wait
+    └── VaultError               stored credentials cannot be sealed or opened
 
 `code` is stable and documented in docs/errors.md; a message is one sentence that says what, where
 and what to do, and never holds a secret.
@@ -23,6 +27,7 @@ and what to do, and never holds a secret.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import ClassVar
 
 
@@ -141,3 +146,26 @@ class RunError(TransferHubError):
 
 class GuardError(RunError):
     default_code = "guard"
+
+
+class AccessError(TransferHubError):
+    default_code = "forbidden"
+
+
+class SignInError(AccessError):
+    default_code = "sign_in"
+
+
+class TooManyError(AccessError):
+    default_code = "too_many"
+
+    def __init__(self, message: str, *, wait: timedelta) -> None:
+        """Args:
+        wait: until the next try is looked at.
+        """
+        super().__init__(message)
+        self.wait = wait
+
+
+class VaultError(TransferHubError):
+    default_code = "vault"

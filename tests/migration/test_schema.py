@@ -10,8 +10,8 @@ from transferhub.state.sql import SqlLedger
 from transferhub.state.sql.drivers import Driver, driver_of
 from transferhub.state.sql.migrate import TABLES
 from transferhub.state.sql.revision import HEAD
-from transferhub.state.sql.schema import metadata
 from transferhub.state.sql.script import script
+from transferhub.state.sql.tables import metadata
 from transferhub.state.sql.upgrades import MIGRATIONS, engine_of, revision_of, upgrade
 from transferhub.state.sql.url import parse_url
 

@@ -11,7 +11,7 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from transferhub.state.sql.migrate import TABLES
-from transferhub.state.sql.schema import metadata
+from transferhub.state.sql.tables import metadata
 
 
 def script() -> str:

@@ -1,8 +1,40 @@
+CREATE TABLE audit (
+    id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    at BIGINT NOT NULL,
+    who TEXT NOT NULL,
+    how TEXT NOT NULL,
+    action TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    "before" TEXT NOT NULL,
+    "after" TEXT NOT NULL
+);
+CREATE INDEX ix_audit_action_id ON audit (action, id);
+CREATE INDEX ix_audit_subject_id ON audit (subject, id);
+CREATE INDEX ix_audit_who_id ON audit (who, id);
+CREATE TABLE credentials (
+    name TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    described TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    version INTEGER NOT NULL,
+    key_id TEXT NOT NULL,
+    box TEXT NOT NULL,
+    CONSTRAINT pk_credentials PRIMARY KEY (name)
+);
 CREATE TABLE ledgers (
     id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
     run TEXT NOT NULL,
     CONSTRAINT uq_ledgers_run UNIQUE (run)
 );
+CREATE TABLE links (
+    digest TEXT NOT NULL,
+    name TEXT NOT NULL,
+    role TEXT NOT NULL,
+    ends_at BIGINT NOT NULL,
+    CONSTRAINT pk_links PRIMARY KEY (digest)
+);
+CREATE INDEX ix_links_ends_at ON links (ends_at);
 CREATE TABLE runs (
     id INTEGER NOT NULL,
     ident TEXT NOT NULL,
@@ -22,6 +54,18 @@ CREATE TABLE runs (
     CONSTRAINT uq_runs_ident UNIQUE (ident)
 );
 CREATE INDEX ix_runs_task ON runs (task);
+CREATE TABLE sessions (
+    digest TEXT NOT NULL,
+    name TEXT NOT NULL,
+    role TEXT NOT NULL,
+    how TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    used_at BIGINT NOT NULL,
+    ends_at BIGINT NOT NULL,
+    CONSTRAINT pk_sessions PRIMARY KEY (digest)
+);
+CREATE INDEX ix_sessions_ends_at ON sessions (ends_at);
+CREATE INDEX ix_sessions_name ON sessions (name);
 CREATE TABLE shards (
     run_id BIGINT NOT NULL,
     ident TEXT NOT NULL,
@@ -40,6 +84,13 @@ CREATE TABLE shards (
     copy_bytes BIGINT NOT NULL,
     CONSTRAINT pk_shards PRIMARY KEY (run_id, ident)
 );
+CREATE TABLE strikes (
+    "key" TEXT NOT NULL,
+    count INTEGER NOT NULL,
+    at BIGINT NOT NULL,
+    CONSTRAINT pk_strikes PRIMARY KEY ("key")
+);
+CREATE INDEX ix_strikes_at ON strikes (at);
 CREATE TABLE tallies (
     run_id BIGINT NOT NULL,
     slot SMALLINT NOT NULL,
@@ -63,6 +114,21 @@ CREATE TABLE tasks (
     CONSTRAINT uq_tasks_ident UNIQUE (ident)
 );
 CREATE INDEX ix_tasks_fingerprint ON tasks (fingerprint);
+CREATE TABLE tokens (
+    ident TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    label TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    of_user SMALLINT NOT NULL,
+    role TEXT NOT NULL,
+    scopes TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    ends_at BIGINT NOT NULL,
+    revoked_at BIGINT,
+    CONSTRAINT pk_tokens PRIMARY KEY (ident),
+    CONSTRAINT uq_tokens_digest UNIQUE (digest)
+);
+CREATE INDEX ix_tokens_owner_ident ON tokens (owner, ident);
 CREATE TABLE transfers (
     id INTEGER NOT NULL,
     run_id BIGINT NOT NULL,
@@ -101,9 +167,19 @@ CREATE TABLE uploads (
     "key" TEXT NOT NULL,
     upload_id TEXT NOT NULL,
     started_at BIGINT NOT NULL,
+    note TEXT NOT NULL,
     abandoned SMALLINT DEFAULT '0' NOT NULL
 );
 CREATE INDEX ix_uploads_run_id ON uploads (run_id);
+CREATE TABLE users (
+    name TEXT NOT NULL,
+    role TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    password TEXT NOT NULL,
+    disabled SMALLINT NOT NULL,
+    version INTEGER NOT NULL,
+    CONSTRAINT pk_users PRIMARY KEY (name)
+);
 CREATE TABLE attempts (
     id INTEGER NOT NULL,
     transfer_id BIGINT NOT NULL,

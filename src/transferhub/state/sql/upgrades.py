@@ -14,7 +14,7 @@ from transferhub.errors import StateError
 from transferhub.state.sql import connection as plain
 from transferhub.state.sql.drivers import Driver
 from transferhub.state.sql.revision import HEAD, MARK_AS_HEAD, stored_revision
-from transferhub.state.sql.schema import metadata
+from transferhub.state.sql.tables import metadata
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from transferhub.state.sql.schema import metadata
+from transferhub.state.sql.tables import metadata
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
 with context.begin_transaction():
