@@ -45,8 +45,9 @@ def failures_of(dth: Dth) -> list[dict[str, Any]]:
         ("GetObject", "small/007", ShortenBody(9), "short_read", "and the same etag"),
         ("PutObject", "small/007", WrongETag(), "wrong_etag", "came out with the etag"),
         ("UploadPart", "large", INTERNAL, "transient", "500 InternalError"),
+        ("CompleteMultipartUpload", "large", INTERNAL, "transient", "Completing the upload"),
     ],
-    ids=["error", "reset", "corrupt", "shortened", "wrong-etag", "part"],
+    ids=["error", "reset", "corrupt", "shortened", "wrong-etag", "part", "completion"],
 )
 def test_a_fault_that_stays_with_one_key_makes_it_a_dead_letter_and_nothing_else(
     dth: Dth,

@@ -31,8 +31,8 @@ OTHER = WorkerId("worker-2")
 LEASE = timedelta(seconds=60)
 ANY_SIZE = 1 << 50
 STARTED = datetime(2026, 2, 3, 4, 5, 6, 789_012, tzinfo=UTC)
-UPLOAD = Upload("destination/key", "upload-1", STARTED)
-INTENT = UPLOAD._replace(upload_id="")
+UPLOAD = Upload("destination/key", "upload-1", STARTED, "the destination did not keep: tags")
+INTENT = UPLOAD._replace(upload_id="", note="")
 
 
 class FakeClock:
@@ -166,7 +166,7 @@ def done(at: Lease, moved_bytes: int = 0) -> Outcome:
 
 def part_done(at: Lease) -> PartOutcome:
     assert at.part is not None
-    return PartOutcome(at, f"etag-{at.part.number}")
+    return PartOutcome(at, f"etag-{at.part.number}", proven=at.part.number == 2)
 
 
 def failed(

@@ -110,13 +110,14 @@ class PartTests(LedgerFacts):
         [whole] = await lease_new(ledger, run, new("large", 13))
         first, second, third = parts(5, 5, 3)
         await ledger.save_parts(
-            whole, UPLOAD, [first._replace(etag="x"), second, third._replace(etag="z")]
+            whole, UPLOAD, [first._replace(etag="x", proven=True), second, third._replace(etag="z")]
         )
         missing = await lease_one(ledger, run)
         assert missing.part == second
         await ledger.complete_parts([part_done(missing)])
         finish = await lease_one(ledger, run)
-        assert [part.etag for part in finish.parts] == ["x", "etag-2", "z"]
+        found = [(part.etag, part.proven) for part in finish.parts]
+        assert found == [("x", True), ("etag-2", True), ("z", False)]
 
     async def test_a_transfer_whose_parts_are_all_there_is_finished_at_once(
         self, ledger: Ledger, run: RunId
@@ -137,7 +138,7 @@ class PartTests(LedgerFacts):
         assert (finish.kind, finish.attempt, finish.upload) == (WorkKind.FINISH, 1, UPLOAD)
         assert finish.parts == (
             Part(1, 0, 5, "etag-1"),
-            Part(2, 5, 5, "etag-2"),
+            Part(2, 5, 5, "etag-2", proven=True),
             Part(3, 10, 3, "etag-3"),
         )
 

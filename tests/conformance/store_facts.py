@@ -135,7 +135,8 @@ async def start(
     attributes: Attributes = NO_ATTRIBUTES,
     options: WriteOptions = NO_OPTIONS,
 ) -> str:
-    return await store.create_upload(key, attributes=attributes, options=options)
+    begun = await store.create_upload(key, attributes=attributes, options=options)
+    return begun.upload_id
 
 
 async def part(

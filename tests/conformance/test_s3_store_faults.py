@@ -156,7 +156,8 @@ async def test_a_page_that_breaks_off_is_no_page(
 async def test_a_completion_whose_answer_is_lost_can_be_told_by_a_head(
     store: ObjectStore, proxy: FaultProxy
 ) -> None:
-    upload_id = await store.create_upload("key", attributes=NO_ATTRIBUTES, options=NO_OPTIONS)
+    begun = await store.create_upload("key", attributes=NO_ATTRIBUTES, options=NO_OPTIONS)
+    upload_id = begun.upload_id
     bodies = [bytes(MIN_PART_BYTES), b"end"]
     parts = [
         await part(store, "key", upload_id, number, body)
@@ -172,7 +173,8 @@ async def test_a_completion_whose_answer_is_lost_can_be_told_by_a_head(
 async def test_a_part_that_stalls_is_sent_again_to_the_same_place(
     store: ObjectStore, proxy: FaultProxy
 ) -> None:
-    upload_id = await store.create_upload("key", attributes=NO_ATTRIBUTES, options=NO_OPTIONS)
+    begun = await store.create_upload("key", attributes=NO_ATTRIBUTES, options=NO_OPTIONS)
+    upload_id = begun.upload_id
     body = bytes(MIN_PART_BYTES)
     proxy.add(Stall(), operation="UploadPart", times=1)
     with pytest.raises(TransientError) as caught:

@@ -27,6 +27,7 @@ from tests.servers.rclone import RcloneS3
 from tests.servers.rules import (
     Action,
     CorruptByte,
+    CorruptSentByte,
     DropResponse,
     Hold,
     Latency,
@@ -522,6 +523,15 @@ class TestRules:
     def test_one_byte_is_wrong(self, proxy: FaultProxy, through: Boto, held: str) -> None:
         proxy.add(CorruptByte(200_000), operation="GetObject")
         content = through.get(held, KEY)
+        different = [at for at, byte in enumerate(content) if byte != CONTENT[at]]
+        assert (len(content), different) == (len(CONTENT), [200_000])
+
+    def test_one_byte_of_what_is_sent_is_wrong(
+        self, proxy: FaultProxy, through: Boto, held: str
+    ) -> None:
+        proxy.add(CorruptSentByte(200_000), operation="PutObject")
+        through.put(held, "new", CONTENT)
+        content = through.get(held, "new")
         different = [at for at, byte in enumerate(content) if byte != CONTENT[at]]
         assert (len(content), different) == (len(CONTENT), [200_000])
 

@@ -24,6 +24,7 @@ from urllib.parse import urlsplit
 from tests.servers.rules import (
     Action,
     CorruptByte,
+    CorruptSentByte,
     DropResponse,
     Hold,
     Latency,
@@ -313,6 +314,7 @@ class _Exchange:
         "request",
         "response",
         "seen",
+        "sent",
     )
 
     def __init__(
@@ -325,7 +327,17 @@ class _Exchange:
         self.closes = closes
         self.expects = "expect" in request.headers
         self.released = False
+        self.sent = 0
         self.response: _Response | None = None
+
+    def spoilt(self, piece: bytes) -> bytes:
+        """The next piece of the request's body, as the server is to have it."""
+        before, self.sent = self.sent, self.sent + len(piece)
+        match self.plan.action:
+            case CorruptSentByte(offset) if before <= offset < self.sent:
+                return _flipped(piece, offset - before)
+            case _:
+                return piece
 
     @property
     def answered(self) -> bool:
@@ -397,7 +409,7 @@ class _Client(asyncio.Protocol):
                 break
             else:
                 taken = exchange.body.take(data)
-                self._pass_on(data if taken == len(data) else data[:taken])
+                self._pass_on(exchange.spoilt(data if taken == len(data) else data[:taken]))
                 data = data[taken:]
                 self._end_request_if_done(exchange)
         self._pace()
@@ -624,9 +636,7 @@ class _Response:
         piece = data if taken == len(data) else data[:taken]
         match self._action:
             case CorruptByte(offset) if self._sent <= offset < self._sent + taken:
-                bad = bytearray(piece)
-                bad[offset - self._sent] ^= 0xFF
-                piece = bytes(bad)
+                piece = _flipped(piece, offset - self._sent)
             case _:
                 pass
         before = self._sent
@@ -784,6 +794,12 @@ class _Upstream(asyncio.Protocol):
         self._exchange = None
         if not response.ended_by_fault:
             self._client.response_ended(exchange)
+
+
+def _flipped(piece: bytes, at: int) -> bytes:
+    bad = bytearray(piece)
+    bad[at] ^= 0xFF
+    return bytes(bad)
 
 
 def main() -> None:

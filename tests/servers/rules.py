@@ -141,6 +141,13 @@ class CorruptByte:
 
 
 @dataclass(frozen=True, slots=True)
+class CorruptSentByte:
+    """Flips the bits of one byte of the request body."""
+
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class WrongETag:
     """Answers with another ETag header than the server's (adds one where it has none)."""
 
@@ -200,6 +207,7 @@ Action = (
     | StallBody
     | ShortenBody
     | CorruptByte
+    | CorruptSentByte
     | WrongETag
     | Hold
 )

@@ -59,11 +59,15 @@ class Replication(Protocol):
 
     async def copy(self, transfer: Transfer) -> Copied: ...
 
-    async def begin(self, transfer: Transfer, plan: PartPlan) -> str | Copied:
-        """Creates the upload and returns its id, or says why there is nothing to upload."""
+    async def begin(self, transfer: Transfer, intent: Upload) -> Upload | Copied:
+        """Creates the upload that is intended, and returns it with its id and its note, or says
+        why there is nothing to upload."""
 
-    async def copy_part(self, transfer: Transfer, upload: Upload, part: Part) -> str:
-        """Returns the part's etag."""
+    async def copy_part(self, transfer: Transfer, upload: Upload, part: Part) -> Part:
+        """Returns the part with its etag, and whether that proves its bytes."""
+
+    def finish_weight(self, transfer: Transfer, parts: Sequence[Part]) -> int:
+        """Bytes of memory that `finish` needs."""
 
     async def finish(self, transfer: Transfer, upload: Upload, parts: Sequence[Part]) -> Copied:
         """Makes the object of its parts; succeeds too where an earlier call did it and was not

@@ -360,11 +360,10 @@ class Worker:
         crash leaves an upload that nobody knows of."""
         intent = Upload(plan.key, "", self._clock())
         await self._ledger.save_upload(lease, intent)
-        begun = await self._replication.begin(lease.transfer, plan)
-        if isinstance(begun, Copied):
-            self._done(lease, begun)
+        upload = await self._replication.begin(lease.transfer, intent)
+        if isinstance(upload, Copied):
+            self._done(lease, upload)
             return
-        upload = intent._replace(upload_id=begun)
         try:
             await self._ledger.save_parts(lease, upload, plan.parts)
         except LeaseLostError:
@@ -379,12 +378,14 @@ class Worker:
         assert upload is not None
         # Whole, it may need none: a server that copies by itself.
         async with self._budget.hold(min(part.size, self._replication.weight(lease.transfer))):
-            etag = await self._replication.copy_part(lease.transfer, upload, part)
-        self._results.parts.append(PartOutcome(lease, etag))
+            part = await self._replication.copy_part(lease.transfer, upload, part)
+        self._results.parts.append(PartOutcome(lease, part.etag, part.proven))
 
     async def _finish(self, lease: Lease) -> None:
-        assert lease.upload is not None
-        self._done(lease, await self._replication.finish(lease.transfer, lease.upload, lease.parts))
+        transfer, upload, parts = lease.transfer, lease.upload, lease.parts
+        assert upload is not None
+        async with self._budget.hold(self._replication.finish_weight(transfer, parts)):
+            self._done(lease, await self._replication.finish(transfer, upload, parts))
 
     async def _delete(self, job: list[Lease]) -> Sequence[tuple[Lease, TransferHubError]]:
         failed = await self._replication.delete([lease.transfer for lease in job])

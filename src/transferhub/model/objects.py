@@ -130,6 +130,14 @@ class Written:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StartedUpload:
+    """A multipart upload that was begun; `not_kept` as of `Written`."""
+
+    upload_id: str
+    not_kept: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UploadedPart:
     """A part of a multipart upload that the store holds.
 

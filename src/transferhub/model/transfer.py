@@ -71,12 +71,15 @@ class WorkKind(StrEnum):
 
 
 class Part(NamedTuple):
-    """One part of a transfer in parts. `etag` is "" until it is uploaded."""
+    """One part of a transfer in parts. `etag` is "" until it is uploaded; `proven` tells that its
+    bytes were held against an MD5 of their own: else the etag of the whole object must prove them.
+    """
 
     number: int
     offset: int
     size: int
     etag: str = ""
+    proven: bool = False
 
 
 class Upload(NamedTuple):
@@ -89,6 +92,7 @@ class Upload(NamedTuple):
     key: str  # at the destination
     upload_id: str
     started_at: datetime
+    note: str = ""  # for people: what its object will not keep
 
 
 class UploadRecord(NamedTuple):
@@ -134,6 +138,7 @@ class PartOutcome(NamedTuple):
 
     lease: Lease
     etag: str
+    proven: bool = False
 
 
 class Failure(NamedTuple):

@@ -14,6 +14,7 @@ from transferhub.model.objects import (
     ListPage,
     ObjectInfo,
     PendingUpload,
+    StartedUpload,
     UploadedPart,
     WriteOptions,
     Written,
@@ -177,8 +178,9 @@ class ObjectStore(Protocol):
 
     async def create_upload(
         self, key: str, *, attributes: Attributes, options: WriteOptions
-    ) -> str:
-        """Starts a multipart upload and returns its upload id."""
+    ) -> StartedUpload:
+        """Starts a multipart upload. What its object will not keep is told here alone: another
+        process may complete it."""
 
     async def upload_part(
         self, key: str, upload_id: str, number: int, body: bytes, *, md5: bytes | None

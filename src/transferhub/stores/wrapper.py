@@ -15,6 +15,7 @@ from transferhub.model.objects import (
     ListPage,
     ObjectInfo,
     PendingUpload,
+    StartedUpload,
     UploadedPart,
     WriteOptions,
     Written,
@@ -182,7 +183,7 @@ class StoreWrapper:
 
     async def create_upload(
         self, key: str, *, attributes: Attributes, options: WriteOptions
-    ) -> str:
+    ) -> StartedUpload:
         return await self.call(
             StoreCall(verb=Verb.CREATE_UPLOAD, key=key),
             lambda: self.inner.create_upload(key, attributes=attributes, options=options),

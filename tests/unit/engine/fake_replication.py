@@ -111,16 +111,19 @@ class FakeReplication:
         await self._move(transfer, transfer.size)
         return Copied(moved_bytes=transfer.size)
 
-    async def begin(self, transfer: Transfer, plan: PartPlan) -> str | Copied:
+    async def begin(self, transfer: Transfer, intent: Upload) -> Upload | Copied:
         self._fail(transfer.key)
         self._uploads += 1
-        upload = f"upload-{self._uploads}"
-        self.alive.add(upload)
+        upload = intent._replace(upload_id=f"upload-{self._uploads}")
+        self.alive.add(upload.upload_id)
         return upload
 
-    async def copy_part(self, transfer: Transfer, upload: Upload, part: Part) -> str:
+    async def copy_part(self, transfer: Transfer, upload: Upload, part: Part) -> Part:
         await self._move(transfer, part.size)
-        return "etag"
+        return part._replace(etag="etag")
+
+    def finish_weight(self, transfer: Transfer, parts: Sequence[Part]) -> int:
+        return 0
 
     async def finish(self, transfer: Transfer, upload: Upload, parts: Sequence[Part]) -> Copied:
         self._fail(transfer.key)

@@ -13,9 +13,15 @@ from hypothesis import strategies as st
 
 from tests.unit.engine.test_execution import RUN, Bench, content, open_uploads, put
 from transferhub.errors import NotFoundError, UnsupportedError
-from transferhub.model.objects import Attributes, UploadedPart, WriteOptions, Written
+from transferhub.model.objects import (
+    Attributes,
+    StartedUpload,
+    UploadedPart,
+    WriteOptions,
+    Written,
+)
 from transferhub.model.run import RunState
-from transferhub.model.transfer import Action, Difference, Transfer, Upload
+from transferhub.model.transfer import Action, Difference, Part, Transfer, Upload
 from transferhub.stores.base import ObjectReader, ObjectStore
 from transferhub.stores.faulty import (
     Fault,
@@ -245,7 +251,8 @@ async def test_an_upload_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
     bench = Bench(tmp_path, part_size=10)
     options: dict[str, Any] = {"attributes": Attributes(), "options": WriteOptions()}
     await put(bench.source, "large", bytes(range(35)))
-    theirs = [await bench.destination.create_upload(key, **options) for key in ("large", "larger")]
+    begun = [await bench.destination.create_upload(key, **options) for key in ("large", "larger")]
+    theirs = [upload.upload_id for upload in begun]
     faults = [Fault(verb=Verb.UPLOAD_PART, skip=1, times=3), Fault(verb=Verb.COMPLETE_UPLOAD)]
     bench.destination = FaultyStore(bench.destination, ScriptedFaults(faults))
     assert (await bench.run()).status is RunState.SUCCEEDED
@@ -253,7 +260,8 @@ async def test_an_upload_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
 
 
 async def put_in_parts(store: ObjectStore, key: str, bodies: Sequence[bytes]) -> None:
-    upload = await store.create_upload(key, attributes=Attributes(), options=WriteOptions())
+    begun = await store.create_upload(key, attributes=Attributes(), options=WriteOptions())
+    upload = begun.upload_id
     parts = [
         await store.upload_part(key, upload, number, body, md5=md5(body))
         for number, body in enumerate(bodies, 1)
@@ -377,13 +385,9 @@ async def test_a_part_size_that_was_guessed_wrong_ends_right_and_is_trusted_no_m
     for _ in range(2):
         plan = await replication.plan(transfer)
         assert plan is not None
-        upload_id = await replication.begin(transfer, plan)
-        assert isinstance(upload_id, str)
-        upload = Upload(plan.key, upload_id, bench.clock())
-        parts = [
-            part._replace(etag=await replication.copy_part(transfer, upload, part))
-            for part in plan.parts
-        ]
+        upload = await replication.begin(transfer, Upload(plan.key, "", bench.clock()))
+        assert isinstance(upload, Upload)
+        parts = [await replication.copy_part(transfer, upload, part) for part in plan.parts]
         await replication.finish(transfer, upload, parts)
     assert destination.hashed == [False, False, True, True]
     assert destination.shown == [b"".join(bodies)] * 2
@@ -407,3 +411,56 @@ async def test_a_whole_object_whose_etag_tells_nothing_is_hashed_here(tmp_path: 
     source.times = 1
     assert (await bench.run()).status is RunState.SUCCEEDED
     assert destination.shown == [b"precious"]
+
+
+@pytest.mark.parametrize("by_another", [False, True])
+async def test_a_part_is_proven_whoever_sent_it_and_whatever_the_etags_tell_by_then(
+    tmp_path: Path, *, by_another: bool
+) -> None:
+    bench, source, destination = watched(tmp_path)
+    bodies = in_parts(5 * MIB, 5 * MIB, 3)
+    await put_in_parts(source, "key", bodies)
+    etag = (await source.head("key")).etag
+    transfer = Transfer("key", Difference.NEW, size=10 * MIB + 3, etag=etag)
+    sender = bench.replication()
+    plan = await sender.plan(transfer)
+    assert plan is not None
+    upload = await sender.begin(transfer, Upload(plan.key, "", bench.clock()))
+    assert isinstance(upload, Upload)
+    source.times = 1
+    first = await sender.copy_part(transfer, upload, plan.parts[0])
+    destination.encrypts = True
+    parts = [first, *[await sender.copy_part(transfer, upload, it) for it in plan.parts[1:]]]
+    assert [part.proven for part in parts] == [False, True, True]
+    finisher = bench.replication() if by_another else sender
+    assert finisher.finish_weight(transfer, parts) == 5 * MIB
+    await finisher.finish(transfer, upload, parts)
+    assert destination.shown == [b"".join(bodies)]
+
+
+async def test_parts_that_the_whole_etag_proves_need_no_memory_at_the_end(tmp_path: Path) -> None:
+    bench, source, _destination = watched(tmp_path)
+    bodies = in_parts(5 * MIB, 3)
+    await put_in_parts(source, "key", bodies)
+    etag = (await source.head("key")).etag
+    sent = [
+        Part(number, 0, len(body), md5(body).hex()) for number, body in enumerate(bodies, start=1)
+    ]
+    transfer = Transfer("key", Difference.NEW, size=5 * MIB + 3, etag=etag)
+    assert bench.replication().finish_weight(transfer, sent) == 0
+
+
+class Forgetful(MemoryStore):
+    """Keeps no tags."""
+
+    async def create_upload(self, *args: Any, **options: Any) -> StartedUpload:
+        return replace(await super().create_upload(*args, **options), not_kept=("tags",))
+
+
+async def test_what_an_object_in_parts_did_not_keep_is_noted(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, part_size=10)
+    bench.destination = Forgetful("destination", clock=bench.clock)
+    await put(bench.source, "large", bytes(range(35)))
+    assert (await bench.run()).status is RunState.SUCCEEDED
+    [record] = [record async for record in bench.ledger.transfers(RUN)]
+    assert record.note == "the destination did not keep: tags"

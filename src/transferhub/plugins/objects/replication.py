@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from transferhub.engine.compare import CompareMode, Comparison, is_md5, part_count
+from transferhub.engine.compare import CompareMode, Comparison, is_md5
 from transferhub.engine.finder import EntryPages, Finder, Scan, ScanRecord
 from transferhub.engine.listing import Side
 from transferhub.engine.merge import Selection
@@ -56,7 +56,6 @@ _CLOCK_TOLERANCE = timedelta(seconds=90)
 _CREATED_WITHIN = timedelta(minutes=10)
 """An upload whose id a crash left untold is known by its key and its time: not before the intent,
 as far as clocks agree, and not long after it, for it may have waited for its turn."""
-_REMEMBERED_UPLOADS = 1_000
 _BEARABLE_GROWTH = 1 << 20
 """Bytes that an object may have more than `weight` held memory for."""
 
@@ -113,10 +112,10 @@ class ObjectReplication:
         self._compare = compare
         self._writing = writing
         self._listers = listers
-        # What this process has learned (docs/decisions/0013-md5-of-the-servers.md).
+        # What this process has learned. It spares work; what proves a part stands in the ledger
+        # (docs/decisions/0013-md5-of-the-servers.md).
         self._etags_tell = True  # the destination's etags are MD5s
         self._parts_need_md5 = False
-        self._hashed: dict[str, set[int]] = {}  # by upload: parts that were sent with their MD5
 
     @property
     def server_side(self) -> bool:
@@ -232,7 +231,7 @@ class ObjectReplication:
         if told is not None and self._proves_writes() and not _tells(written):
             self._etags_tell = False
             await self._verify_bytes(info, body)
-        return Copied(moved_bytes=len(body), etag=written.etag, note=_note(written))
+        return Copied(moved_bytes=len(body), etag=written.etag, note=_note(written.not_kept))
 
     def _proves_writes(self) -> bool:
         """Whether the destination's etags tell what bytes it got."""
@@ -286,7 +285,7 @@ class ObjectReplication:
         )
         if is_md5(info.etag) and not info.encrypted_by_key:
             self._verify(key, written, info.etag)
-        return Copied(etag=written.etag, note=_note(written))
+        return Copied(etag=written.etag, note=_note(written.not_kept))
 
     async def _head(self, transfer: Transfer) -> ObjectInfo:
         try:
@@ -296,7 +295,7 @@ class ObjectReplication:
 
     # Copying in parts
 
-    async def begin(self, transfer: Transfer, plan: PartPlan) -> str | Copied:
+    async def begin(self, transfer: Transfer, intent: Upload) -> Upload | Copied:
         try:
             info = await self._head(transfer)
         except _GoneError as gone:
@@ -307,11 +306,12 @@ class ObjectReplication:
                 " it starts over"
             )
         attributes, options = await self._written_as(info, told_tags=False)
-        return await self._destination.create_upload(
-            plan.key, attributes=attributes, options=options
+        started = await self._destination.create_upload(
+            intent.key, attributes=attributes, options=options
         )
+        return intent._replace(upload_id=started.upload_id, note=_note(started.not_kept))
 
-    async def copy_part(self, transfer: Transfer, upload: Upload, part: Part) -> str:
+    async def copy_part(self, transfer: Transfer, upload: Upload, part: Part) -> Part:
         if self._writing.server_side:
             copied = await self._destination.copy_part(
                 self._source,
@@ -323,28 +323,25 @@ class ObjectReplication:
                 length=part.size,
                 if_match=transfer.etag,
             )
-            return copied.etag
+            return part._replace(etag=copied.etag, proven=True)
         body = await self._read_part(transfer, part)
         if (
             not self._parts_need_md5
             and self._may_prove()
             and is_followed(part, transfer.size, transfer.etag)
         ):
-            etag = await self._send_unhashed(upload, part, body)
-            if etag:
-                return etag
+            sent = await self._send_unhashed(upload, part, body)
+            if sent is not None:
+                return sent
         return await self._send_hashed(upload, part, body, await md5_of(body))
 
     def _may_prove(self) -> bool:
         """Whether the etags of all parts together may turn out to be that of the source."""
         return self._source.capabilities.md5_etags and self._proves_writes()
 
-    async def _send_unhashed(self, upload: Upload, part: Part, body: bytes) -> str:
-        """Uploads a part whose etag `finish` holds against the source's.
-
-        Returns:
-            The etag; "" where it tells nothing, or where the destination wants an MD5.
-        """
+    async def _send_unhashed(self, upload: Upload, part: Part, body: bytes) -> Part | None:
+        """Uploads a part whose etag `finish` holds against the source's; None where it tells
+        nothing, or where the destination wants an MD5."""
         try:
             uploaded = await self._destination.upload_part(
                 upload.key, upload.upload_id, part.number, body, md5=None
@@ -354,13 +351,13 @@ class ObjectReplication:
             if error.vendor_code != "InvalidRequest":
                 raise
             self._parts_need_md5 = True
-            return ""
+            return None
         if uploaded.encrypted_by_key or not is_md5(uploaded.etag):
             self._etags_tell = False
-            return ""
-        return uploaded.etag
+            return None
+        return part._replace(etag=uploaded.etag)
 
-    async def _send_hashed(self, upload: Upload, part: Part, body: bytes, md5: bytes) -> str:
+    async def _send_hashed(self, upload: Upload, part: Part, body: bytes, md5: bytes) -> Part:
         uploaded = await self._destination.upload_part(
             upload.key, upload.upload_id, part.number, body, md5=md5
         )
@@ -368,10 +365,7 @@ class ObjectReplication:
             self._etags_tell = False
         else:
             self._verify(upload.key, Written(etag=uploaded.etag), md5.hex())
-        if len(self._hashed) > _REMEMBERED_UPLOADS:
-            self._hashed.clear()  # then some parts are read once more
-        self._hashed.setdefault(upload.upload_id, set()).add(part.number)
-        return uploaded.etag
+        return part._replace(etag=uploaded.etag, proven=True)
 
     async def _read_part(self, transfer: Transfer, part: Part) -> bytes:
         try:
@@ -404,37 +398,36 @@ class ObjectReplication:
                 raise
             written = await self._completed_before(transfer, upload, expected, error)
         self._verify(upload.key, written, expected)
-        self._hashed.pop(upload.upload_id, None)
         moved = 0 if self._writing.server_side else transfer.size
-        return Copied(moved_bytes=moved, etag=written.etag, note=_note(written))
+        return Copied(moved_bytes=moved, etag=written.etag, note=upload.note)
+
+    def finish_weight(self, transfer: Transfer, parts: Sequence[Part]) -> int:
+        return max((part.size for part in self._unproven(transfer, parts)), default=0)
+
+    def _unproven(self, transfer: Transfer, parts: Sequence[Part]) -> Sequence[Part]:
+        """The parts that may hold other bytes than the source has, whatever process sent them.
+
+        None where the etags of all together are that of the source. Else the part size was a wrong
+        guess, the destination's etags stopped telling, or a part was damaged on its way.
+        """
+        unproven = [part for part in parts if not part.proven]
+        return unproven if unproven and self._expected(parts) != transfer.etag else ()
 
     async def _proven(
         self, transfer: Transfer, upload: Upload, parts: Sequence[Part]
     ) -> Sequence[Part]:
-        """The parts, none of which holds other bytes than the source has.
-
-        Where their etags together are that of the source, they do not. Else the part size was a
-        wrong guess, or a part was damaged on its way: those that were sent without an MD5 of ours
-        (by whatever process) are read again.
-        """
-        if (
-            self._writing.server_side
-            or part_count(transfer.etag) != len(parts)
-            or not self._may_prove()
-            or self._expected(parts) == transfer.etag
-        ):
+        """The parts, none of which holds other bytes than the source has."""
+        doubted = set(self._unproven(transfer, parts))
+        if not doubted:
             return parts
         self._parts_need_md5 = True
-        hashed = self._hashed.get(upload.upload_id, set())
         return [
-            part if part.number in hashed else await self._read_again(transfer, upload, part)
+            await self._read_again(transfer, upload, part) if part in doubted else part
             for part in parts
         ]
 
     async def _read_again(self, transfer: Transfer, upload: Upload, part: Part) -> Part:
         """The part; sent once more where it holds other bytes than two readings give."""
-        if not self._etags_tell or not is_md5(part.etag):
-            return part  # whoever sent it saw that, and sent it with its MD5
         md5 = await md5_of(await self._read_part(transfer, part))
         if md5.hex() == part.etag:
             return part
@@ -444,7 +437,7 @@ class ObjectReplication:
                 f"part {part.number} of {transfer.key!r} at {self._source.location} comes with"
                 " other bytes each time; the way from there is damaged"
             )
-        return part._replace(etag=await self._send_hashed(upload, part, body, md5))
+        return await self._send_hashed(upload, part, body, md5)
 
     def _expected(self, parts: Sequence[Part]) -> str:
         return expected_etag(parts) if self._destination.capabilities.md5_etags else ""
@@ -464,7 +457,6 @@ class ObjectReplication:
 
     async def abort(self, upload: Upload) -> None:
         if upload.upload_id:
-            self._hashed.pop(upload.upload_id, None)
             await self._destination.abort_upload(upload.key, upload.upload_id)
             return
         started_at = upload.started_at + self._clock_difference()
@@ -549,10 +541,8 @@ def _tells(written: Written) -> bool:
     return bool(written.etag) and not written.encrypted_by_key
 
 
-def _note(written: Written) -> str:
-    if not written.not_kept:
-        return ""
-    return f"the destination did not keep: {', '.join(written.not_kept)}"
+def _note(not_kept: Sequence[str]) -> str:
+    return f"the destination did not keep: {', '.join(not_kept)}" if not_kept else ""
 
 
 def server_side(source: ObjectStore, destination: ObjectStore, mode: str) -> bool:

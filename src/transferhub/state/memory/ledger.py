@@ -118,7 +118,7 @@ class MemoryLedger:
                 lost.append(outcome.lease)
                 continue
             work.token = 0
-            work.part = work.part._replace(etag=outcome.etag)
+            work.part = work.part._replace(etag=outcome.etag, proven=outcome.proven)
             work.entry.open_parts -= 1
             self._finish_if_whole(self._book(outcome.lease.run), work.entry)
         return lost

@@ -37,10 +37,10 @@ _END = (
     "upload_ref = NULL FROM ({rows}) AS v WHERE transfers.id = v.id"
 )
 
-_PART_COLUMNS: Columns = (("id", "BIGINT"), ("etag", "TEXT"))
+_PART_COLUMNS: Columns = (("id", "BIGINT"), ("etag", "TEXT"), ("proven", "BIGINT"))
 _END_PART = (
-    f"UPDATE parts SET state = {PART_DONE}, etag = v.etag FROM ({{rows}}) AS v "
-    "WHERE parts.id = v.id"
+    f"UPDATE parts SET state = {PART_DONE}, etag = v.etag, proven = v.proven "
+    "FROM ({rows}) AS v WHERE parts.id = v.id"
 )
 _COUNT_COLUMNS: Columns = (("id", "BIGINT"), ("ended", "BIGINT"))
 _COUNT = (
@@ -98,7 +98,7 @@ def complete_parts(
         if part is None:
             lost.append(outcome.lease)
             continue
-        ended.append((part.ident, to_text(outcome.etag)))
+        ended.append((part.ident, to_text(outcome.etag), int(outcome.proven)))
         counts[part.transfer_id] += 1
     session.execute_rows(_END_PART, _PART_COLUMNS, ended)
     session.execute_rows(_COUNT, _COUNT_COLUMNS, sorted(counts.items()))

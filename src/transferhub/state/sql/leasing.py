@@ -190,12 +190,12 @@ def _give(
 def _load_parts(session: Session, transfers: Sequence[int]) -> dict[int, list[Part]]:
     whole: defaultdict[int, list[Part]] = defaultdict(list)
     found = session.fetch_ids(
-        "transfer_id, number, start, size, etag",
+        "transfer_id, number, start, size, etag, proven",
         "FROM parts WHERE transfer_id {ids} ORDER BY transfer_id, number",
         transfers,
     )
-    for transfer_id, number, start, size, etag in found:
-        whole[transfer_id].append(Part(number, start, size, from_text(etag)))
+    for transfer_id, number, start, size, etag, proven in found:
+        whole[transfer_id].append(Part(number, start, size, from_text(etag), bool(proven)))
     return whole
 
 

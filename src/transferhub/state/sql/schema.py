@@ -149,6 +149,7 @@ parts = Table(
     Column("start", BigInteger, nullable=False),
     Column("size", BigInteger, nullable=False),
     Column("etag", Text, nullable=False),
+    _flag("proven"),
     Column("state", SmallInteger, nullable=False),
     Column("due", BigInteger, nullable=False, server_default="0"),
     Column("token", BigInteger),
@@ -168,6 +169,7 @@ uploads = Table(
     Column("key", Text, nullable=False),
     Column("upload_id", Text, nullable=False),
     Column("started_at", BigInteger, nullable=False),
+    Column("note", Text, nullable=False),
     _flag("abandoned"),
     # A transfer still refers to its upload: no number may be given twice.
     sqlite_autoincrement=True,

@@ -198,6 +198,7 @@ CREATE TABLE parts (
     start BIGINT NOT NULL,
     size BIGINT NOT NULL,
     etag TEXT NOT NULL,
+    proven SMALLINT DEFAULT '0' NOT NULL,
     state SMALLINT NOT NULL,
     due BIGINT DEFAULT '0' NOT NULL,
     token BIGINT,

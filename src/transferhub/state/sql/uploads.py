@@ -18,7 +18,7 @@ from transferhub.state.sql.codec import (
     to_micros,
     to_text,
 )
-from transferhub.state.sql.dialects import Columns
+from transferhub.state.sql.dialects import Columns, Row
 from transferhub.state.sql.held import Held, HeldTransfer
 from transferhub.state.sql.ledgers import find_run
 from transferhub.state.sql.session import Session
@@ -29,19 +29,16 @@ _PART_COLUMNS: Columns = (
     ("start", "BIGINT"),
     ("size", "BIGINT"),
     ("etag", "TEXT"),
+    ("proven", "BIGINT"),
     ("state", "BIGINT"),
 )
 _PART_NAMES = ", ".join(name for name, _ in _PART_COLUMNS)
+_UPLOAD_NAMES = "key, upload_id, started_at, note"
 
 
 def load_uploads(session: Session, refs: Collection[int]) -> dict[int, Upload]:
-    rows = session.fetch_ids(
-        "id, key, upload_id, started_at", "FROM uploads WHERE id {ids}", sorted(refs)
-    )
-    return {
-        ref: Upload(from_text(key), from_text(upload_id), from_micros(started_at))
-        for ref, key, upload_id, started_at in rows
-    }
+    rows = session.fetch_ids(f"id, {_UPLOAD_NAMES}", "FROM uploads WHERE id {ids}", sorted(refs))
+    return {ref: _upload(*upload) for ref, *upload in rows}
 
 
 def save_upload(session: Session, lease: Lease, upload: Upload) -> None:
@@ -59,10 +56,7 @@ def save_parts(
         f"INSERT INTO parts (transfer_id, run_id, {_PART_NAMES}) "
         f"SELECT ?, ?, {_PART_NAMES} FROM ({{rows}}) AS v",
         _PART_COLUMNS,
-        [
-            (p.number, p.offset, p.size, to_text(p.etag), PART_DONE if p.etag else WAITING)
-            for p in parts
-        ],
+        [_part_row(part) for part in parts],
         row.ident,
         row.run_id,
     )
@@ -83,17 +77,13 @@ def save_parts(
 
 def uploads(session: Session, run: RunId) -> Sequence[UploadRecord]:
     rows = session.fetch(
-        "transfer_key, key, upload_id, started_at, abandoned",
+        f"transfer_key, abandoned, {_UPLOAD_NAMES}",
         "FROM uploads WHERE run_id = ? ORDER BY id",
         find_run(session, run),
     )
     return [
-        UploadRecord(
-            from_text(transfer_key),
-            Upload(from_text(key), from_text(upload_id), from_micros(started_at)),
-            bool(abandoned),
-        )
-        for transfer_key, key, upload_id, started_at, abandoned in rows
+        UploadRecord(from_text(transfer_key), _upload(*upload), bool(abandoned))
+        for transfer_key, abandoned, *upload in rows
     ]
 
 
@@ -107,6 +97,15 @@ def forget_upload(session: Session, run: RunId, record: UploadRecord) -> None:
         to_text(record.upload.upload_id),
         to_micros(record.upload.started_at),
     )
+
+
+def _part_row(part: Part) -> Row:
+    state = PART_DONE if part.etag else WAITING
+    return part.number, part.offset, part.size, to_text(part.etag), int(part.proven), state
+
+
+def _upload(key: str, upload_id: str, started_at: int, note: str) -> Upload:
+    return Upload(from_text(key), from_text(upload_id), from_micros(started_at), from_text(note))
 
 
 def _held(session: Session, lease: Lease) -> HeldTransfer:
@@ -124,12 +123,13 @@ def _save(session: Session, lease: Lease, row: HeldTransfer, upload: Upload) -> 
         else:
             session.execute("DELETE FROM uploads WHERE id = ?", row.upload_ref)
     ref = session.insert(
-        "INSERT INTO uploads (run_id, transfer_key, key, upload_id, started_at) "
-        "VALUES (?, ?, ?, ?, ?) RETURNING id",
+        f"INSERT INTO uploads (run_id, transfer_key, {_UPLOAD_NAMES}) "
+        "VALUES (?, ?, ?, ?, ?, ?) RETURNING id",
         row.run_id,
         to_text(lease.transfer.key),
         to_text(upload.key),
         to_text(upload.upload_id),
         to_micros(upload.started_at),
+        to_text(upload.note),
     )
     session.execute("UPDATE transfers SET upload_ref = ? WHERE id = ?", ref, row.ident)

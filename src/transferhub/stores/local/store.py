@@ -27,6 +27,7 @@ from transferhub.model.objects import (
     ObjectEntry,
     ObjectInfo,
     PendingUpload,
+    StartedUpload,
     UploadedPart,
     WriteOptions,
     Written,
@@ -200,13 +201,10 @@ class LocalStore:
 
     async def create_upload(
         self, key: str, *, attributes: Attributes, options: WriteOptions
-    ) -> str:
-        record = UploadRecord(
-            key=key,
-            initiated_at=self._clock().isoformat(),
-            not_kept=_asked_for(attributes, options),
-        )
-        return await in_thread(lambda: self._create_upload(record))
+    ) -> StartedUpload:
+        record = UploadRecord(key=key, initiated_at=self._clock().isoformat())
+        upload_id = await in_thread(lambda: self._create_upload(record))
+        return StartedUpload(upload_id=upload_id, not_kept=_asked_for(attributes, options))
 
     def _create_upload(self, record: UploadRecord) -> str:
         self._refuse_unwritable(record.key)
@@ -239,7 +237,7 @@ class LocalStore:
     async def complete_upload(
         self, key: str, upload_id: str, parts: Sequence[UploadedPart]
     ) -> Written:
-        record = await in_thread(lambda: self._uploads.record(key, upload_id))
+        await in_thread(lambda: self._uploads.record(key, upload_id))
         file = NewFile(self._scratch)
         try:
             await in_thread(file.open)
@@ -248,7 +246,7 @@ class LocalStore:
         finally:
             await in_thread(file.close)
         await in_thread(lambda: self._uploads.drop(upload_id))
-        return Written(etag=etag, not_kept=record.not_kept)
+        return Written(etag=etag)
 
     async def abort_upload(self, key: str, upload_id: str) -> None:
         await in_thread(lambda: self._abort(key, upload_id))

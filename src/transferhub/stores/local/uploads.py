@@ -33,11 +33,10 @@ _RECORD = "upload.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UploadRecord:
-    """What is remembered of an upload. `not_kept` is told when it is completed."""
+    """What is remembered of an upload."""
 
     key: str
     initiated_at: str
-    not_kept: tuple[str, ...]
 
 
 class Uploads:
@@ -137,11 +136,7 @@ class Uploads:
         except (NotFoundError, ValueError):
             # Not there, or its creator was killed before it told anyone the id.
             return None
-        return UploadRecord(
-            key=fields["key"],
-            initiated_at=fields["initiated_at"],
-            not_kept=tuple(fields["not_kept"]),
-        )
+        return UploadRecord(key=fields["key"], initiated_at=fields["initiated_at"])
 
 
 class _PartFile:

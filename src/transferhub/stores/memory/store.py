@@ -22,6 +22,7 @@ from transferhub.model.objects import (
     ListPage,
     ObjectInfo,
     PendingUpload,
+    StartedUpload,
     UploadedPart,
     WriteOptions,
     Written,
@@ -153,7 +154,7 @@ class MemoryStore:
 
     async def create_upload(
         self, key: str, *, attributes: Attributes, options: WriteOptions
-    ) -> str:
+    ) -> StartedUpload:
         self._refuse_bad_key(key)
         upload = Upload(
             key=key,
@@ -163,7 +164,7 @@ class MemoryStore:
             options=options,
         )
         self._bucket.uploads[upload.upload_id] = upload
-        return upload.upload_id
+        return StartedUpload(upload_id=upload.upload_id)
 
     async def upload_part(
         self, key: str, upload_id: str, number: int, body: bytes, *, md5: bytes | None

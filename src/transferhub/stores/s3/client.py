@@ -16,6 +16,7 @@ from transferhub.model.objects import (
     ListPage,
     ObjectInfo,
     PendingUpload,
+    StartedUpload,
     UploadedPart,
     WriteOptions,
     Written,
@@ -249,7 +250,7 @@ class S3Store:
 
     async def create_upload(
         self, key: str, *, attributes: Attributes, options: WriteOptions
-    ) -> str:
+    ) -> StartedUpload:
         await self._requests.check_key(Operation.CREATE_UPLOAD, key, has_body=True)
         return await self._uploads.create(key, attributes=attributes, options=options)
 

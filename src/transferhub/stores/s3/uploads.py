@@ -8,6 +8,7 @@ from transferhub.errors import NotFoundError
 from transferhub.model.objects import (
     Attributes,
     PendingUpload,
+    StartedUpload,
     UploadedPart,
     WriteOptions,
     Written,
@@ -25,10 +26,10 @@ class Uploads:
 
     def __init__(self, requests: Requests) -> None:
         self._requests = requests
-        # Told when an upload that began here is completed here.
-        self._not_kept: dict[str, tuple[str, ...]] = {}
 
-    async def create(self, key: str, *, attributes: Attributes, options: WriteOptions) -> str:
+    async def create(
+        self, key: str, *, attributes: Attributes, options: WriteOptions
+    ) -> StartedUpload:
         operation = Operation.CREATE_UPLOAD
         headers, not_kept = write_headers(attributes, options, self._requests.provider)
         response = await self._requests.send(
@@ -38,9 +39,7 @@ class Uploads:
         with self._requests.xml_expected(operation, key):
             root = xml.parse(body, "InitiateMultipartUploadResult")
             upload_id = xml.required(root, "UploadId")
-        if not_kept:
-            self._not_kept[upload_id] = not_kept
-        return upload_id
+        return StartedUpload(upload_id=upload_id, not_kept=not_kept)
 
     async def upload_part(
         self, key: str, upload_id: str, number: int, body: bytes, *, md5: bytes | None
@@ -90,7 +89,7 @@ class Uploads:
             body=xml.complete_body(parts),
         )
         etag = await self._etag_in_body(operation, key, response, "CompleteMultipartUploadResult")
-        return read_written(response, etag, self._not_kept.pop(upload_id, ()))
+        return read_written(response, etag)
 
     async def _etag_in_body(
         self, operation: Operation, key: str, response: Response, root: str
@@ -100,7 +99,6 @@ class Uploads:
             return xml.required(xml.parse(body, root), "ETag").strip('"')
 
     async def abort(self, key: str, upload_id: str) -> None:
-        self._not_kept.pop(upload_id, None)
         try:
             await self._requests.send(
                 Operation.ABORT_UPLOAD, "DELETE", key, query={"uploadId": upload_id}
