@@ -14,8 +14,6 @@ from transferhub.engine.listing import Side
 from transferhub.engine.merge import Selection
 from transferhub.engine.multipart import (
     can_follow,
-    expected_etag,
-    is_followed,
     is_untold,
     is_whole,
     part_size,
@@ -27,7 +25,6 @@ from transferhub.engine.verify import (
     told_md5,
     verify_length,
     verify_md5,
-    verify_written,
 )
 from transferhub.errors import (
     ArchivedError,
@@ -43,13 +40,14 @@ from transferhub.model.clock import utc_now
 from transferhub.model.objects import (
     Attributes,
     ObjectInfo,
-    UploadedPart,
     WriteOptions,
     Written,
 )
 from transferhub.model.transfer import Part, RunId, Transfer, TransferState, Upload
+from transferhub.plugins.objects.etags import Etags
 from transferhub.plugins.objects.keymap import KeyMap
 from transferhub.plugins.objects.manifest_scan import ManifestScan
+from transferhub.plugins.objects.parts import Parts
 from transferhub.stores.base import ObjectStore
 
 _CLOCK_TOLERANCE = timedelta(seconds=90)
@@ -112,10 +110,8 @@ class ObjectReplication:
         self._compare = compare
         self._writing = writing
         self._listers = listers
-        # What this process has learned. It spares work; what proves a part stands in the ledger
-        # (docs/decisions/0013-md5-of-the-servers.md).
-        self._etags_tell = True  # the destination's etags are MD5s
-        self._parts_need_md5 = False
+        self._etags = Etags(source, destination, sse=writing.options.sse)
+        self._parts = Parts(source, destination, self._etags, server_side=writing.server_side)
 
     @property
     def server_side(self) -> bool:
@@ -178,7 +174,11 @@ class ObjectReplication:
             return None
         if not capable.multipart:
             return None
-        if chosen is None and is_untold(transfer.size, transfer.etag) and self._may_prove():
+        if (
+            chosen is None
+            and is_untold(transfer.size, transfer.etag)
+            and self._etags.may_prove_parts
+        ):
             chosen = await self._first_part_size(transfer)
         if is_whole(transfer.size, transfer.etag, largest, chosen):
             return None
@@ -215,7 +215,7 @@ class ObjectReplication:
         verify_length(info, body, where=self._source.location)
         attributes, options = await self._written_as(info)
         told = told_md5(info, md5_etags=self._source.capabilities.md5_etags)
-        if told is not None and not self._proves_writes():
+        if told is not None and not self._etags.prove_writes:
             await self._verify_bytes(info, body)
         try:
             # Of bytes that are not those of the source's etag, the destination says so.
@@ -223,20 +223,15 @@ class ObjectReplication:
             written = await self._destination.put(
                 key, body, attributes=attributes, options=options, md5=md5
             )
-            self._verify(key, written, md5.hex())
+            self._etags.verify(key, written, md5.hex())
         except CorruptError:
             if told is not None:
                 await self._verify_bytes(info, body)
             raise
-        if told is not None and self._proves_writes() and not _tells(written):
-            self._etags_tell = False
+        if told is not None and self._etags.prove_writes and not _tells(written):
+            self._etags.tell = False
             await self._verify_bytes(info, body)
         return Copied(moved_bytes=len(body), etag=written.etag, note=_note(written.not_kept))
-
-    def _proves_writes(self) -> bool:
-        """Whether the destination's etags tell what bytes it got."""
-        by_key = self._writing.options.sse.startswith("aws:kms")
-        return self._destination.capabilities.md5_etags and self._etags_tell and not by_key
 
     async def _verify_bytes(self, info: ObjectInfo, body: bytes) -> None:
         verify_md5(info, await md5_of(body), where=self._source.location)
@@ -284,7 +279,7 @@ class ObjectReplication:
             options=options,
         )
         if is_md5(info.etag) and not info.encrypted_by_key:
-            self._verify(key, written, info.etag)
+            self._etags.verify(key, written, info.etag)
         return Copied(etag=written.etag, note=_note(written.not_kept))
 
     async def _head(self, transfer: Transfer) -> ObjectInfo:
@@ -312,148 +307,15 @@ class ObjectReplication:
         return intent._replace(upload_id=started.upload_id, note=_note(started.not_kept))
 
     async def copy_part(self, transfer: Transfer, upload: Upload, part: Part) -> Part:
-        if self._writing.server_side:
-            copied = await self._destination.copy_part(
-                self._source,
-                transfer.key,
-                upload.key,
-                upload.upload_id,
-                part.number,
-                offset=part.offset,
-                length=part.size,
-                if_match=transfer.etag,
-            )
-            return part._replace(etag=copied.etag, proven=True)
-        body = await self._read_part(transfer, part)
-        if (
-            not self._parts_need_md5
-            and self._may_prove()
-            and is_followed(part, transfer.size, transfer.etag)
-        ):
-            sent = await self._send_unhashed(upload, part, body)
-            if sent is not None:
-                return sent
-        return await self._send_hashed(upload, part, body, await md5_of(body))
-
-    def _may_prove(self) -> bool:
-        """Whether the etags of all parts together may turn out to be that of the source."""
-        return self._source.capabilities.md5_etags and self._proves_writes()
-
-    async def _send_unhashed(self, upload: Upload, part: Part, body: bytes) -> Part | None:
-        """Uploads a part whose etag `finish` holds against the source's; None where it tells
-        nothing, or where the destination wants an MD5."""
-        try:
-            uploaded = await self._destination.upload_part(
-                upload.key, upload.upload_id, part.number, body, md5=None
-            )
-        except StoreError as error:
-            # A bucket that locks objects takes no part without one.
-            if error.vendor_code != "InvalidRequest":
-                raise
-            self._parts_need_md5 = True
-            return None
-        if uploaded.encrypted_by_key or not is_md5(uploaded.etag):
-            self._etags_tell = False
-            return None
-        return part._replace(etag=uploaded.etag)
-
-    async def _send_hashed(self, upload: Upload, part: Part, body: bytes, md5: bytes) -> Part:
-        uploaded = await self._destination.upload_part(
-            upload.key, upload.upload_id, part.number, body, md5=md5
-        )
-        if uploaded.encrypted_by_key or not is_md5(uploaded.etag):
-            self._etags_tell = False
-        else:
-            self._verify(upload.key, Written(etag=uploaded.etag), md5.hex())
-        return part._replace(etag=uploaded.etag, proven=True)
-
-    async def _read_part(self, transfer: Transfer, part: Part) -> bytes:
-        try:
-            async with self._source.get(
-                transfer.key, offset=part.offset, length=part.size, if_match=transfer.etag
-            ) as reader:
-                body = await reader.read()
-        except NotFoundError as error:
-            raise ChangedError(
-                f"{transfer.key!r} vanished from {self._source.location} while it was copied"
-            ) from error
-        if len(body) != part.size:
-            raise CorruptError(
-                f"{transfer.key!r} at {self._source.location} gave {len(body)} bytes for part"
-                f" {part.number} instead of {part.size}",
-                code="short_read",
-            )
-        return body
-
-    async def finish(self, transfer: Transfer, upload: Upload, parts: Sequence[Part]) -> Copied:
-        parts = await self._proven(transfer, upload, parts)
-        uploaded = [UploadedPart(number=p.number, etag=p.etag, size=p.size) for p in parts]
-        expected = self._expected(parts)
-        try:
-            written = await self._destination.complete_upload(
-                upload.key, upload.upload_id, uploaded
-            )
-        except NotFoundError as error:
-            if error.code != "no_upload":
-                raise
-            written = await self._completed_before(transfer, upload, expected, error)
-        self._verify(upload.key, written, expected)
-        moved = 0 if self._writing.server_side else transfer.size
-        return Copied(moved_bytes=moved, etag=written.etag, note=upload.note)
+        return await self._parts.copy(transfer, upload, part)
 
     def finish_weight(self, transfer: Transfer, parts: Sequence[Part]) -> int:
-        return max((part.size for part in self._unproven(transfer, parts)), default=0)
+        return self._parts.weight_of_proof(transfer, parts)
 
-    def _unproven(self, transfer: Transfer, parts: Sequence[Part]) -> Sequence[Part]:
-        """The parts that may hold other bytes than the source has, whatever process sent them.
-
-        None where the etags of all together are that of the source. Else the part size was a wrong
-        guess, the destination's etags stopped telling, or a part was damaged on its way.
-        """
-        unproven = [part for part in parts if not part.proven]
-        return unproven if unproven and self._expected(parts) != transfer.etag else ()
-
-    async def _proven(
-        self, transfer: Transfer, upload: Upload, parts: Sequence[Part]
-    ) -> Sequence[Part]:
-        """The parts, none of which holds other bytes than the source has."""
-        doubted = set(self._unproven(transfer, parts))
-        if not doubted:
-            return parts
-        self._parts_need_md5 = True
-        return [
-            await self._read_again(transfer, upload, part) if part in doubted else part
-            for part in parts
-        ]
-
-    async def _read_again(self, transfer: Transfer, upload: Upload, part: Part) -> Part:
-        """The part; sent once more where it holds other bytes than two readings give."""
-        md5 = await md5_of(await self._read_part(transfer, part))
-        if md5.hex() == part.etag:
-            return part
-        body = await self._read_part(transfer, part)
-        if await md5_of(body) != md5:
-            raise CorruptError(
-                f"part {part.number} of {transfer.key!r} at {self._source.location} comes with"
-                " other bytes each time; the way from there is damaged"
-            )
-        return await self._send_hashed(upload, part, body, md5)
-
-    def _expected(self, parts: Sequence[Part]) -> str:
-        return expected_etag(parts) if self._destination.capabilities.md5_etags else ""
-
-    async def _completed_before(
-        self, transfer: Transfer, upload: Upload, expected: str, error: NotFoundError
-    ) -> Written:
-        """Whether the object of the parts stands there: its completion's answer was lost then."""
-        try:
-            found = await self._destination.head(upload.key)
-        except NotFoundError:
-            raise error from None
-        same = found.etag == expected if expected else found.size == transfer.size
-        if not same:
-            raise error
-        return Written(etag=found.etag, encrypted_by_key=found.encrypted_by_key)
+    async def finish(self, transfer: Transfer, upload: Upload, parts: Sequence[Part]) -> Copied:
+        written = await self._parts.join(transfer, upload, parts)
+        moved = 0 if self._writing.server_side else transfer.size
+        return Copied(moved_bytes=moved, etag=written.etag, note=upload.note)
 
     async def abort(self, upload: Upload) -> None:
         if upload.upload_id:
@@ -509,15 +371,6 @@ class ObjectReplication:
         if storage_class or tags:
             options = replace(options, storage_class=storage_class, tags=tags)
         return attributes, options
-
-    def _verify(self, key: str, written: Written, expected: str) -> None:
-        verify_written(
-            key,
-            written,
-            expected,
-            md5_etags=self._destination.capabilities.md5_etags,
-            where=self._destination.location,
-        )
 
 
 class _GoneError(Exception):
