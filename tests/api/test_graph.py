@@ -18,6 +18,7 @@ type Thing { name: String! caller: String! parts(first: Int! = 10): [Thing!] }
 """
 
 Arguments = Mapping[str, Any]
+Caller = object
 
 
 class Shelf:
@@ -25,15 +26,15 @@ class Shelf:
         self.name = "thing"
 
 
-def thing(shelf: Shelf, caller: str) -> dict[str, Any]:
-    return {"name": shelf.name, "caller": caller, "parts": None}
+def thing(shelf: Shelf, caller: Caller) -> dict[str, Any]:
+    return {"name": shelf.name, "caller": str(caller), "parts": None}
 
 
-async def things(shelf: Shelf, arguments: Arguments, caller: str) -> Any:
+async def things(shelf: Shelf, arguments: Arguments, caller: Caller) -> Any:
     return [thing(shelf, caller)] * arguments["first"]
 
 
-async def fails(shelf: Shelf, arguments: Arguments, caller: str) -> Any:
+async def fails(shelf: Shelf, arguments: Arguments, caller: Caller) -> Any:
     match arguments["how"]:
         case "input":
             raise InputError("name", "is too long")
@@ -45,12 +46,12 @@ async def fails(shelf: Shelf, arguments: Arguments, caller: str) -> Any:
             raise RuntimeError("the secret is hunter2")
 
 
-async def rename(shelf: Shelf, arguments: Arguments, caller: str) -> Any:
+async def rename(shelf: Shelf, arguments: Arguments, caller: Caller) -> Any:
     shelf.name = arguments["name"]
     return thing(shelf, caller)
 
 
-def graph(**limits: int) -> Graph[Shelf, str]:
+def graph(**limits: int) -> Graph[Shelf, Any]:
     return Graph(
         SCHEMA,
         queries={"things": things, "fails": fails},
@@ -59,12 +60,12 @@ def graph(**limits: int) -> Graph[Shelf, str]:
     )
 
 
-async def asked(query: str, *, of: Graph[Shelf, str] | None = None, **variables: Any) -> Any:
+async def asked(query: str, *, of: Graph[Shelf, Any] | None = None, **variables: Any) -> Any:
     request = {"query": query, "variables": variables}
     return await (of or graph()).answer(request, Shelf(), "me")
 
 
-async def failed(query: str, *, of: Graph[Shelf, str] | None = None, **variables: Any) -> Any:
+async def failed(query: str, *, of: Graph[Shelf, Any] | None = None, **variables: Any) -> Any:
     (error,) = (await asked(query, of=of, **variables))["errors"]
     return error
 

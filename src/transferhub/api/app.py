@@ -1,0 +1,90 @@
+"""The hub's web server, as an ASGI application."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from transferhub.api.doors import Doors
+from transferhub.api.graph import Graph
+from transferhub.api.safety import Safety, Site, read_json, refused_for
+from transferhub.control.signin import SignIn
+from transferhub.errors import InputError, TransferHubError
+from transferhub.model.people import Caller
+
+Service = TypeVar("Service")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Web(Generic[Service]):
+    """What the application is made of.
+
+    Attributes:
+        config: what `/config.json` says beside where GraphQL is: how people sign in.
+        ready: returns when requests can be answered; raises TransferHubError.
+    """
+
+    site: Site
+    graph: Graph[Service, Caller]
+    service: Service
+    sign_in: SignIn
+    config: Mapping[str, Any]
+    ready: Callable[[], Awaitable[None]]
+
+
+def create_app(web: Web[Service]) -> Starlette:
+    """Routes: /graphql, /session, /config.json, /healthz and /readyz."""
+    doors = Doors(web.sign_in, web.site)
+    pages = _Pages(web, doors)
+    return Starlette(
+        routes=[
+            Route("/graphql", pages.graphql, methods=["POST"]),
+            Route("/session", doors.enter, methods=["POST"]),
+            Route("/session", doors.leave, methods=["DELETE"]),
+            Route("/session", doors.who, methods=["GET"]),
+            Route("/config.json", pages.config, methods=["GET"]),
+            Route("/healthz", pages.alive, methods=["GET"]),
+            Route("/readyz", pages.ready, methods=["GET"]),
+        ],
+        middleware=[Middleware(Safety, site=web.site)],
+        exception_handlers={TransferHubError: _told},
+    )
+
+
+class _Pages(Generic[Service]):
+    def __init__(self, web: Web[Service], doors: Doors) -> None:
+        self._web = web
+        self._doors = doors
+
+    async def graphql(self, request: Request) -> Response:
+        caller = await self._doors.caller(request)
+        asked = await read_json(request)
+        if not isinstance(asked.get("query"), str):
+            raise InputError("query", "is missing")
+        if not isinstance(asked.get("variables") or {}, dict):
+            raise InputError("variables", "is no JSON object")
+        answer = await self._web.graph.answer(asked, self._web.service, caller)
+        return JSONResponse(answer)
+
+    async def config(self, _: Request) -> Response:
+        told = {"graphqlUrl": "/graphql", **self._web.config}
+        return JSONResponse(told, headers={"cache-control": "no-store"})
+
+    async def alive(self, _: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    async def ready(self, _: Request) -> Response:
+        await self._web.ready()
+        return JSONResponse({"status": "ok"})
+
+
+async def _told(_: Request, error: Exception) -> Response:
+    assert isinstance(error, TransferHubError)
+    return refused_for(error)
