@@ -18,6 +18,7 @@ from tests.servers.boto import Boto
 from tests.servers.endpoint import Endpoint
 from tests.servers.faults import FaultProxy
 from tests.servers.moto import MotoServer
+from tests.servers.oidc_provider import OidcProvider
 from tests.servers.postgres import PostgresServer
 from tests.servers.process import MissingProgramError
 from tests.servers.rclone import RcloneS3
@@ -83,6 +84,11 @@ def rclone_s3(server_scope: ExitStack) -> RcloneS3:
 @pytest.fixture(scope="session")
 def moto_s3(server_scope: ExitStack) -> MotoServer:
     return _entered(server_scope, MotoServer)
+
+
+@pytest.fixture(scope="session")
+def oidc_provider(server_scope: ExitStack) -> OidcProvider:
+    return _entered(server_scope, OidcProvider)
 
 
 @pytest.fixture(scope="session")

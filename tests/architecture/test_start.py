@@ -7,9 +7,12 @@ from pathlib import Path
 
 VENDORS = {
     "alembic",
+    "argon2",
     "botocore",
     "cronsim",
+    "cryptography",
     "httpcore",
+    "joserfc",
     "psycopg",
     "pyreqwest",
     "rich",
