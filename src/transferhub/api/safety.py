@@ -75,10 +75,9 @@ class Safety:
         if Headers(scope=scope).get("host", "") in self._hosts:
             await self._app(scope, receive, send_safely)
         else:
-            refusal = refused(
-                421, "bad_host", "The hub is not known by this name; see its setting public_url."
-            )
-            await refusal(scope, receive, send_safely)
+            known = ", ".join(sorted(self._hosts))
+            error = InputError("Host", f"the hub is known as {known}", code="bad_host")
+            await refused_for(error)(scope, receive, send_safely)
 
 
 async def read_json(request: Request) -> dict[str, Any]:
@@ -104,12 +103,6 @@ async def read_json(request: Request) -> dict[str, Any]:
     return read
 
 
-def refused(status: int, code: str, message: str, *, retry_after: int = 0) -> Response:
-    headers = {"retry-after": str(retry_after)} if retry_after else {}
-    error = {"message": message, "extensions": {"code": code}}
-    return JSONResponse({"errors": [error]}, status, headers=headers)
-
-
 def refused_for(error: TransferHubError) -> Response:
     """The answer to a request that failed before it was understood."""
     seconds = 0
@@ -122,8 +115,12 @@ def refused_for(error: TransferHubError) -> Response:
             status = 403
         case InputError(code="too_long"):
             status = 413
+        case InputError(code="bad_host"):
+            status = 421  # Misdirected Request
         case InputError():
             status = 400
         case _:
             status = 503
-    return refused(status, error.code, error.message, retry_after=seconds)
+    told = {"message": error.message, "extensions": {"code": error.code}}
+    headers = {"retry-after": str(seconds)} if seconds else {}
+    return JSONResponse({"errors": [told]}, status, headers=headers)
