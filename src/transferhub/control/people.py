@@ -102,9 +102,10 @@ class Accounts:
         return updated
 
     async def set_password(self, caller: Caller, name: str, password: str) -> None:
-        """Another one's password, who forgot it; ends all their sessions."""
+        """Another one's, who forgot it; ends all their sessions, and a lock of the name."""
         user = await self._other(caller, name)
         await self._change_password(caller, user, password, field="password")
+        await self._sign_in.unlock(user.name)
 
     async def change_password(
         self, caller: Caller, old: str, new: str, *, session: str = ""

@@ -140,6 +140,10 @@ class SignIn:
         role = await self._role_of_token(token)
         return Caller(name=token.owner, role=role, how=How.TOKEN, scopes=token.scopes)
 
+    async def unlock(self, name: str) -> None:
+        """Forgets the failures of a name."""
+        await self._turnstile.forgive(name_key(name))
+
     async def sign_out(self, secret: str) -> None:
         await self._people.end_session(digest_of(secret))
 

@@ -16,7 +16,7 @@ _SECRET_NAMES = re.compile(
     r"passw|passphrase|secret|token|private|signature|authorization|cookie|webhook|api_?key",
     re.IGNORECASE,
 )
-_LOGIN_IN_URL = re.compile(r"(?<=://)[^/\s@]+@")
+_LOGIN_IN_URL = re.compile(r"(?<=://)[^/?#\s]+@")
 _SIGNED_QUERY = re.compile(r"(?i)([?&](?:[\w-]*(?:signature|token|secret|key|credential))=)[^&\s]+")
 
 

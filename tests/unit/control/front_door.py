@@ -1,4 +1,4 @@
-"""Everything of sign-in on memory, with a clock that only the test moves."""
+"""Everything of sign-in, with a clock that only the test moves."""
 
 from datetime import timedelta
 from itertools import count
@@ -11,6 +11,7 @@ from transferhub.control.signin import SignIn, SignInRules
 from transferhub.control.turnstile import Patience
 from transferhub.model.people import AuditEntry, Caller, How, Role
 from transferhub.state.memory import MemoryAudit, MemoryPeople
+from transferhub.state.people import Audit, People
 
 ROOT = Caller(name="root", role=Role.ADMIN, how=How.COMMAND)
 HERE = "192.0.2.1"
@@ -36,10 +37,10 @@ class CountingPasswords(Passwords):
 
 
 class FrontDoor:
-    def __init__(self) -> None:
+    def __init__(self, people: People | None = None, audit: Audit | None = None) -> None:
         self.clock = FakeClock()
-        self.people = MemoryPeople()
-        self.audit = MemoryAudit()
+        self.people = people or MemoryPeople()
+        self.audit = audit or MemoryAudit()
         self.journal = Journal(self.audit, self.clock)
         self.passwords = CountingPasswords()
         self.sign_in = self.with_passwords(self.passwords)
@@ -52,6 +53,7 @@ class FrontDoor:
             new_secret=self.new_secret,
         )
         self._numbers = count(1)
+        self._prefix = f"secret of {id(self)}"
 
     def with_passwords(self, passwords: Passwords) -> SignIn:
         return SignIn(
@@ -64,7 +66,7 @@ class FrontDoor:
         )
 
     def new_secret(self) -> str:
-        return f"secret {next(self._numbers)}"
+        return f"{self._prefix} {next(self._numbers)}"
 
     async def user(self, name: str = "ann", role: Role = Role.OPERATOR) -> Caller:
         """Creates a user with the password GOOD."""

@@ -101,6 +101,15 @@ async def test_a_changed_password_ends_all_other_sessions(door: FrontDoor) -> No
     await door.sign_in.with_password("ann", f"{GOOD} new", address=HERE)
 
 
+async def test_a_password_that_an_administrator_sets_works_at_once(door: FrontDoor) -> None:
+    await door.user()
+    for _ in range(3):
+        with pytest.raises(SignInError):
+            await door.sign_in.with_password("ann", "forgotten", address=HERE)
+    await door.accounts.set_password(ROOT, "Ann", f"{GOOD} new")
+    await door.sign_in.with_password("ann", f"{GOOD} new", address=HERE)
+
+
 async def test_a_stolen_session_cannot_guess_the_password(door: FrontDoor) -> None:
     ann = await door.user()
     for _ in range(3):

@@ -22,6 +22,7 @@ def test_each_role_covers_those_before_it() -> None:
         ({"password": {"new": "s3cr3t"}}, {"password": "***"}),
         ({"token": "", "private": None}, {"token": "", "private": None}),
         ("postgresql://me:s3cr3t@host/x", "postgresql://***@host/x"),
+        ("see http://u:s3@cr3t@h and http://h/a@b", "see http://***@h and http://h/a@b"),
         ("https://host/?n=1&X-Amz-Signature=s3cr3t", "https://host/?n=1&X-Amz-Signature=***"),
         ({"smtp": {"url": "smtp://u:s3cr3t@h"}}, {"smtp": {"url": "smtp://***@h"}}),
         ({"webhookUrl": "https://hooks/s3cr3t"}, {"webhookUrl": "***"}),
