@@ -111,7 +111,7 @@ def served(hub: Hub, *, secure: bool = False) -> Iterator[Client]:
             config={"auth": {"mode": "local"}},
             ready=hub.ready,
         )
-        config = uvicorn.Config(create_app(web), log_level="warning", lifespan="off")
+        config = uvicorn.Config(create_app(web), log_config=None, lifespan="off")
         server = uvicorn.Server(config)
         thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])))
         thread.start()
