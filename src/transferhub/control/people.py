@@ -16,7 +16,6 @@ from transferhub.control.signin import SignIn
 from transferhub.errors import AccessError, InputError
 from transferhub.model.clock import Clock
 from transferhub.model.people import (
-    EVERYTHING,
     HIDDEN,
     ApiToken,
     Caller,
@@ -31,6 +30,7 @@ from transferhub.state.people import People
 _NAME = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,127}")
 _PREFIX = "dth_"
 """Scanners for leaked secrets find a token by it."""
+_TASKS_ALONE = frozenset({Scope.TASKS})
 _LONGEST_LABEL = 200
 _LONGEST_LINK = timedelta(days=7)
 _LONGEST_TOKEN = timedelta(days=366)
@@ -149,10 +149,12 @@ class Accounts:
         *,
         role: Role,
         duration: timedelta,
-        scopes: Collection[Scope] = EVERYTHING,
+        scopes: Collection[Scope] = _TASKS_ALONE,
     ) -> NewToken:
         """A token of the caller, which may do no more than the caller."""
         authorise(caller, role, Scope.PEOPLE)
+        if caller.how is How.TOKEN:
+            raise AccessError("An API token cannot make another one, or it would never expire.")
         _check_label(label)
         _check_duration(duration, _LONGEST_TOKEN)
         if not scopes or not caller.scopes.issuperset(scopes):

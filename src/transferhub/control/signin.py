@@ -80,7 +80,12 @@ class SignIn:
         await self._turnstile.enter(by_address, self._rules.by_address)
         user = await self.check(name, password)
         await self._turnstile.give_back(by_address)
-        return await self._start(Caller(name=user.name, role=user.role, how=How.SESSION))
+        signed_in = await self._start(Caller(name=user.name, role=user.role, how=How.SESSION))
+        if await self._people.get_user(name) != user:
+            # A password that is changed ends the sessions that there are; this one came after.
+            await self.sign_out(signed_in.secret)
+            raise SignInError("The user was changed just now; sign in again.")
+        return signed_in
 
     async def check(self, name: str, password: str) -> User:
         """The user, where this is the password. Failures count against the name.

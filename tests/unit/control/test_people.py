@@ -163,13 +163,26 @@ async def test_a_token_may_do_no_more_than_who_makes_it(door: FrontDoor) -> None
     ann = await door.user()
     with pytest.raises(AccessError, match="needs the role admin"):
         await door.accounts.create_token(ann, "x", role=Role.ADMIN, duration=HOUR)
-    narrow = replace(ann, how=How.TOKEN, scopes=frozenset({Scope.PEOPLE}))
+    narrow = replace(ann, scopes=frozenset({Scope.PEOPLE}))
     for scopes in (set[Scope](), {Scope.PEOPLE, Scope.TASKS}):
         with pytest.raises(InputError, match=r"^scopes: "):
             await door.accounts.create_token(
                 narrow, "x", role=Role.VIEWER, duration=HOUR, scopes=scopes
             )
+    with pytest.raises(AccessError, match="cannot make another one"):
+        await door.accounts.create_token(
+            replace(ann, how=How.TOKEN), "x", role=Role.VIEWER, duration=HOUR
+        )
     assert await door.people.tokens() == []
+
+
+async def test_a_token_is_for_tasks_alone_unless_more_is_asked_for(door: FrontDoor) -> None:
+    new = await door.accounts.create_token(ROOT, "x", role=Role.ADMIN, duration=HOUR)
+    assert new.token.scopes == {Scope.TASKS}
+    wide = await door.accounts.create_token(
+        ROOT, "x", role=Role.ADMIN, duration=HOUR, scopes=set(Scope)
+    )
+    assert (await door.sign_in.with_token(wide.secret)).scopes == set(Scope)
 
 
 async def test_a_token_follows_its_owner(door: FrontDoor) -> None:

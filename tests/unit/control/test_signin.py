@@ -1,4 +1,5 @@
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -7,7 +8,8 @@ from tests.unit.control.front_door import GOOD, HERE, ROOT, CountingPasswords, F
 from transferhub.control.passwords import Effort
 from transferhub.control.secrets import digest_of, new_secret
 from transferhub.errors import SignInError, TooManyError
-from transferhub.model.people import Caller, How, Role
+from transferhub.model.people import Caller, How, Role, Session
+from transferhub.state.memory import MemoryPeople
 
 
 @pytest.fixture
@@ -109,6 +111,26 @@ async def test_an_account_of_ones_own_does_not_free_an_address(door: FrontDoor) 
         await door.sign_in.with_password("other", "wrong", address=HERE)
     with pytest.raises(TooManyError):
         await door.sign_in.with_password("ann", GOOD, address=HERE)
+
+
+class RacingPeople(MemoryPeople):
+    """Another one changes the user while a session is made."""
+
+    async def create_session(self, session: Session) -> None:
+        user = await self.get_user(session.name)
+        assert user is not None
+        await self.update_user(replace(user, password="changed"))
+        await self.end_sessions(user.name)
+        await super().create_session(session)
+
+
+async def test_no_session_outlives_a_password_that_is_changed_meanwhile() -> None:
+    people = RacingPeople()
+    door = FrontDoor(people)
+    await door.user()
+    with pytest.raises(SignInError, match="changed just now"):
+        await door.sign_in.with_password("ann", GOOD, address=HERE)
+    assert await people.end_sessions("ann") == 0
 
 
 async def test_a_new_work_factor_is_taken_up_at_sign_in(door: FrontDoor) -> None:
