@@ -7,7 +7,7 @@ from transferhub.engine.compare import CompareMode
 from transferhub.engine.progress import Summary
 from transferhub.engine.report import COLUMNS, document
 from transferhub.hosts.settings import Settings
-from transferhub.model.run import RunState
+from transferhub.model.run import UNDER_WAY_STATES, RunState
 from transferhub.model.transfer import Difference, RunId, TransferState
 from transferhub.plugins.objects.location import SCHEMES
 from transferhub.stores.s3 import PROVIDERS
@@ -74,7 +74,7 @@ def test_every_compare_mode_is_explained() -> None:
 
 def test_every_end_of_a_run_is_explained() -> None:
     listed = column(chapter("concepts.md", "## The end of a run"), 0)
-    assert sorted(listed) == sorted(set(RunState) - {RunState.RUNNING})
+    assert sorted(listed) == sorted(set(RunState) - UNDER_WAY_STATES)
 
 
 def test_every_scheme_and_provider_is_listed() -> None:

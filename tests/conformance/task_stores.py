@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from transferhub.errors import ConflictError
+from transferhub.model.pages import RunFilter
 from transferhub.model.run import Run, RunState, Task, TaskId
 from transferhub.model.transfer import RunId
 from transferhub.state.base import TaskStore
@@ -25,6 +26,7 @@ def task(ident: str, *, seconds: float = 0, fingerprint: str = "f") -> Task:
         spec={"source": "s3://bucket/é\x00😀", "limits": {"bytes": 1 << 60, "rate": 0.5}, "of": []},
         fingerprint=fingerprint,
         created_at=CREATED + timedelta(seconds=seconds),
+        updated_at=CREATED + timedelta(seconds=seconds),
     )
 
 
@@ -74,7 +76,7 @@ class TaskStoreSuite:
     async def test_an_unknown_task_is_not_updated(self, store: TaskStore) -> None:
         with pytest.raises(ConflictError):
             await store.update_task(task("a"))
-        assert await store.tasks() == []
+        assert (await store.tasks()).items == ()
 
     async def test_one_of_many_writers_wins(self, store: TaskStore) -> None:
         await store.create_task(task("a"))
@@ -96,8 +98,8 @@ class TaskStoreSuite:
     async def test_tasks_come_newest_first(self, store: TaskStore) -> None:
         for ident, seconds in (("b", 2), ("c", 3), ("a", 1), ("d", 3)):
             await store.create_task(task(ident, seconds=seconds))
-        assert [found.ident for found in await store.tasks()] == [*"dcba"]
-        assert [found.ident for found in await store.tasks(limit=2)] == [*"dc"]
+        assert [found.ident for found in (await store.tasks()).items] == [*"dcba"]
+        assert [found.ident for found in (await store.tasks(limit=2)).items] == [*"dc"]
 
     async def test_a_run_comes_back_as_it_was(self, store: TaskStore) -> None:
         await store.create_run(run("a"))
@@ -149,17 +151,21 @@ class TaskStoreSuite:
     async def test_runs_come_newest_first(self, store: TaskStore) -> None:
         for ident, seconds in (("b", 2), ("c", 3), ("a", 1), ("d", 3)):
             await store.create_run(run(ident, seconds=seconds))
-        assert [found.ident for found in await store.runs()] == [*"dcba"]
-        assert [found.ident for found in await store.runs(limit=3)] == [*"dcb"]
+        assert [found.ident for found in (await store.runs()).items] == [*"dcba"]
+        assert [found.ident for found in (await store.runs(limit=3)).items] == [*"dcb"]
 
     async def test_runs_are_chosen_by_task_and_state(self, store: TaskStore) -> None:
         await store.create_run(run("a", of="x", state=RunState.RUNNING))
         await store.create_run(run("b", of="x", state=RunState.CANCELLED))
         await store.create_run(run("c", of="y", state=RunState.RUNNING))
         await store.create_run(run("d", of="x", state=RunState.FAILED))
-        assert [at.ident for at in await store.runs(task=TaskId("x"))] == [*"dba"]
-        assert [at.ident for at in await store.runs(states=[RunState.RUNNING])] == [*"ca"]
-        resumable = [RunState.RUNNING, RunState.CANCELLED]
-        found = await store.runs(task=TaskId("x"), states=resumable, limit=1)
-        assert [at.ident for at in found] == ["b"]
-        assert await store.runs(task=TaskId("z")) == []
+        assert [at.ident for at in (await store.runs(RunFilter(task=TaskId("x")))).items] == [
+            *"dba"
+        ]
+        assert [
+            at.ident for at in (await store.runs(RunFilter(states=(RunState.RUNNING,)))).items
+        ] == [*"ca"]
+        resumable = (RunState.RUNNING, RunState.CANCELLED)
+        found = await store.runs(RunFilter(task=TaskId("x"), states=resumable), limit=1)
+        assert [at.ident for at in found.items] == ["b"]
+        assert (await store.runs(RunFilter(task=TaskId("z")))).items == ()

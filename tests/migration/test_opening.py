@@ -24,7 +24,7 @@ from transferhub.model.transfer import Difference, RunId, Transfer
 async def main(url, key):
     ledger, tasks = await open_ledger(url), await open_task_store(url)
     assert await ledger.record(RunId("run"), [Transfer(key, Difference.NEW)]) == 1
-    assert await tasks.tasks() == []
+    assert (await tasks.tasks()).items == ()
     await ledger.aclose()
     await tasks.aclose()
 
@@ -74,7 +74,7 @@ async def test_one_process_may_open_a_database_many_times(state_url: str) -> Non
     )
     await first.record(RUN, [new("a")])
     assert len(await lease(second, RUN)) == 1
-    assert await tasks.tasks() == []
+    assert (await tasks.tasks()).items == ()
     for opened in (first, second, tasks):
         await opened.aclose()
 

@@ -33,7 +33,7 @@ def exit_of_status(status: RunState) -> ExitCode:
             return ExitCode.OK
         case RunState.COMPLETED_WITH_FAILURES:
             return ExitCode.FAILURES
-        case RunState.FAILED | RunState.RUNNING:
+        case RunState.FAILED | RunState.QUEUED | RunState.RUNNING:
             return ExitCode.FAILED
         case RunState.CANCELLED:
             return ExitCode.INTERRUPTED

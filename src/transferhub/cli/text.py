@@ -11,6 +11,7 @@ NOTHING = "-"
 """Stands in a table where there is no value."""
 
 _STATUS = {
+    RunState.QUEUED: "queued",
     RunState.RUNNING: "running",
     RunState.SUCCEEDED: "succeeded",
     RunState.COMPLETED_WITH_FAILURES: "completed with failures",

@@ -13,11 +13,12 @@ from transferhub.engine.replication import Replication
 from transferhub.engine.report import document
 from transferhub.errors import InputError, RunError, StoreError, TransferHubError
 from transferhub.model.clock import Clock, utc_now
-from transferhub.model.run import RESUMABLE_STATES, Run, RunState, Task, TaskId
+from transferhub.model.pages import RunFilter
+from transferhub.model.run import RESUMABLE_STATES, UNDER_WAY_STATES, Run, RunState, Task, TaskId
 from transferhub.model.transfer import RunId, WorkerId
 from transferhub.state.base import Ledger, TaskStore
 
-_ENDED_STATES = frozenset(RunState) - RESUMABLE_STATES
+_ENDED_STATES = frozenset(RunState) - RESUMABLE_STATES - UNDER_WAY_STATES
 _MOST_WORKERS = 2_000
 _LOOK_BACK = 20
 """Earlier runs of a task that are asked for uploads that they left."""
@@ -53,7 +54,7 @@ class Runs:
 
     async def latest(self, limit: int) -> Sequence[tuple[Run, Task]]:
         """Newest first."""
-        return [(run, await self._task(run)) for run in await self._tasks.runs(limit=limit)]
+        return [(run, await self._task(run)) for run in (await self._tasks.runs(limit=limit)).items]
 
     async def find(self, ident: RunId) -> tuple[Run, Task]:
         """The run of an id, of the start of one, or "last".
@@ -63,7 +64,7 @@ class Runs:
         """
         exact = await self._tasks.get_run(ident)
         if exact is None:
-            known = await self._tasks.runs(limit=10_000)
+            known = (await self._tasks.runs(limit=10_000)).items
             found = (
                 known[:1] if ident == "last" else [r for r in known if r.ident.startswith(ident)]
             )
@@ -80,7 +81,7 @@ class Runs:
     async def unfinished(self, task: Task) -> list[Run]:
         """Runs that the same command goes on with, newest first: those that were stopped or killed,
         and the newest one where it failed with work left."""
-        known = await self._tasks.runs(task=task.ident)
+        known = (await self._tasks.runs(RunFilter(task=task.ident))).items
         found = [run for run in known if run.state in RESUMABLE_STATES]
         if known and known[0].state is RunState.FAILED:
             totals = await self._ledger.totals(known[0].ident)
@@ -91,8 +92,8 @@ class Runs:
     async def unfinished_beside(self, task: Task) -> list[tuple[Run, Task]]:
         """Runs of other tasks of the same title that were stopped or killed, newest first: the same
         command with other options is another task."""
-        runs = await self._tasks.runs(states=sorted(RESUMABLE_STATES))
-        others = [(run, await self._tasks.get_task(run.task)) for run in runs]
+        runs = await self._tasks.runs(RunFilter(states=tuple(sorted(RESUMABLE_STATES))))
+        others = [(run, await self._tasks.get_task(run.task)) for run in runs.items]
         return [
             (run, other)
             for run, other in others
@@ -104,9 +105,9 @@ class Runs:
     async def with_uploads(self, run: Run) -> list[RunId]:
         """Earlier ended runs of the same task that could not abort all of their uploads."""
         ended = await self._tasks.runs(
-            task=run.task, states=sorted(_ENDED_STATES), limit=_LOOK_BACK
+            RunFilter(task=run.task, states=tuple(sorted(_ENDED_STATES))), limit=_LOOK_BACK
         )
-        others = [other.ident for other in ended if other.ident != run.ident]
+        others = [other.ident for other in ended.items if other.ident != run.ident]
         return [other for other in others if (await self._ledger.totals(other)).uploads]
 
     async def _task(self, run: Run) -> Task:
@@ -123,6 +124,7 @@ class Runs:
         One whose parameters differ in what does not change its work takes over the new ones.
         """
         known = await self._tasks.find_task(spec.fingerprint())
+        now = self._clock()
         if known is None:
             task = Task(
                 ident=TaskId(self._new_ident()),
@@ -130,12 +132,15 @@ class Runs:
                 kind=spec.kind,
                 spec=spec.to_json(),
                 fingerprint=spec.fingerprint(),
-                created_at=self._clock(),
+                created_at=now,
+                updated_at=now,
             )
             await self._tasks.create_task(task)
             return task
         if known.spec != spec.to_json():
-            return await self._tasks.update_task(replace(known, spec=spec.to_json()))
+            return await self._tasks.update_task(
+                replace(known, spec=spec.to_json(), updated_at=now)
+            )
         return known
 
     def new(self, task: Task) -> Run:

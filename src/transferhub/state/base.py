@@ -1,12 +1,14 @@
-"""The ports of state: the ledger of transfers and the store of tasks and runs."""
+"""The ports of state: the ledger of transfers, the store of tasks and runs, seats and the fleet."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from datetime import timedelta
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Protocol
 
-from transferhub.model.run import Run, RunState, Task, TaskId
+from transferhub.model.fleet import Load, Member
+from transferhub.model.pages import ALL_RUNS, ALL_TASKS, Page, RunFilter, TaskFilter, TaskSort
+from transferhub.model.run import Run, Task, TaskId
 from transferhub.model.seat import Seat
 from transferhub.model.transfer import (
     Failure,
@@ -163,9 +165,58 @@ class Ledger(Protocol):
     async def aclose(self) -> None: ...
 
 
-class TaskStore(Protocol):
-    """The durable record of tasks and runs. Updates carry the version that was read and are refused
-    with ConflictError where another writer came first."""
+class RunStore(Protocol):
+    """The durable record of runs, and the queue from which keepers claim them.
+
+    Updates carry the version that was read and are refused with ConflictError where another writer
+    came first. Verbs are atomic and durable when they return; many processes may use them.
+    """
+
+    async def create_run(self, run: Run) -> Run:
+        """Returns the run as it is kept: where its task has one of this `scheduled_at`, that one,
+        and nothing was created. Raises ConflictError where the id is taken."""
+
+    async def get_run(self, ident: RunId) -> Run | None: ...
+
+    async def update_run(self, run: Run) -> Run:
+        """Replaces the run of `run.version`; returns it with its new version. `keeper` and
+        `kept_until` stay as they are kept: they change by the three verbs below alone."""
+
+    async def runs(
+        self, chosen: RunFilter = ALL_RUNS, *, after: str = "", limit: int = 100
+    ) -> Page[Run]:
+        """Newest first, without a total.
+
+        Raises:
+            InputError: `after` is no cursor of this list.
+        """
+
+    async def latest_runs(self, tasks: Sequence[TaskId]) -> Mapping[TaskId, Run]:
+        """The newest run of each of these tasks that has one."""
+
+    async def claim_run(self, keeper: str, duration: timedelta) -> Run | None:
+        """Gives a run to `keeper`, RUNNING and of a new version, until `duration` from now.
+
+        First those whose keeper let `kept_until` pass, then QUEUED ones, oldest first; never one
+        that is RUNNING and had no keeper. None where there are none. One keeper gets it.
+        """
+
+    async def keep_run(self, run: Run, duration: timedelta) -> Run:
+        """Keeps the run until `duration` from now; returns it as it is, with its `order`. Its
+        version stays, so that this is no other writer's conflict.
+
+        Raises:
+            LeaseLostError: another keeper has it, or it does not run any more.
+        """
+
+    async def release_run(self, run: Run) -> None:
+        """Queues the run again, of a new version; does nothing where `run.keeper` has it not."""
+
+    async def aclose(self) -> None: ...
+
+
+class TaskStore(RunStore, Protocol):
+    """The durable record of tasks and their runs."""
 
     async def create_task(self, task: Task) -> None:
         """Raises ConflictError where the id is taken."""
@@ -176,25 +227,44 @@ class TaskStore(Protocol):
         """The newest task of this fingerprint."""
 
     async def update_task(self, task: Task) -> Task:
-        """Replaces the task of `task.version`; returns it with its new version."""
+        """Replaces the task of `task.version`; returns it with its new version. The former one is
+        kept."""
 
-    async def tasks(self, *, limit: int = 100) -> Sequence[Task]:
-        """Newest first."""
+    async def task_version(self, ident: TaskId, version: int) -> Task | None:
+        """The task as it was; also after it was deleted, if its runs were kept."""
 
-    async def create_run(self, run: Run) -> None:
-        """Raises ConflictError where the id is taken."""
+    async def task_versions(self, ident: TaskId, *, limit: int = 100) -> Sequence[Task]:
+        """The newest first, which is the task as it is."""
 
-    async def get_run(self, ident: RunId) -> Run | None: ...
+    async def delete_task(self, ident: TaskId, *, with_runs: bool) -> bool:
+        """Deletes the task, and its runs and versions if asked; False where there is no task. What
+        the ledger knows of its runs stays: see `Ledger.purge`."""
 
-    async def update_run(self, run: Run) -> Run:
-        """Replaces the run of `run.version`; returns it with its new version."""
+    async def tasks(
+        self,
+        chosen: TaskFilter = ALL_TASKS,
+        *,
+        sort: TaskSort = TaskSort.CREATED,
+        descending: bool = True,
+        after: str = "",
+        limit: int = 100,
+    ) -> Page[Task]:
+        """With their total. Equal ones come in the order of their creation.
 
-    async def runs(
-        self, *, task: TaskId | None = None, states: Sequence[RunState] = (), limit: int = 100
-    ) -> Sequence[Run]:
-        """Newest first."""
+        Raises:
+            InputError: `after` is no cursor of this list and sort.
+        """
 
-    async def aclose(self) -> None: ...
+    async def due_tasks(
+        self, until: datetime, *, after: tuple[datetime, TaskId] | None = None, limit: int = 100
+    ) -> Sequence[Task]:
+        """ACTIVE tasks with a `next_run_at` up to `until`, by it and by id, from after `after`."""
+
+    async def plan_task(
+        self, ident: TaskId, known: datetime | None, next_run_at: datetime | None
+    ) -> bool:
+        """Sets `next_run_at` where it still is `known`; returns whether it was. The version stays,
+        so that this is no other writer's conflict."""
 
 
 class Seats(Protocol):
@@ -209,5 +279,33 @@ class Seats(Protocol):
         Raises:
             StateError
         """
+
+    async def aclose(self) -> None: ...
+
+
+class Fleet(Protocol):
+    """The processes of a hub that were seen lately, and what they carry.
+
+    Verbs are atomic and durable when they return; many processes may use them.
+    """
+
+    async def register(self, member: Member) -> None:
+        """Enters a process; replaces what is known of its id."""
+
+    async def heartbeat(self, ident: str, load: Load) -> Member | None:
+        """Notes that the process lives and what it carries; None where it is not known (any more):
+        it must register again. Returns it with `draining`."""
+
+    async def drain(self, ident: str) -> bool:
+        """Asks a process to finish; False where it is not known."""
+
+    async def members(self, *, after: str = "", limit: int = 1_000) -> Sequence[Member]:
+        """By id, from after the id `after`."""
+
+    async def leave(self, ident: str) -> None: ...
+
+    async def forget(self, before: datetime) -> Sequence[Member]:
+        """Removes those not seen since `before` and returns them, by id: each is returned to one
+        caller."""
 
     async def aclose(self) -> None: ...

@@ -128,6 +128,7 @@ TASK = Task(
     },
     fingerprint="f",
     created_at=NOON,
+    updated_at=NOON,
 )
 A_RUN = Run(
     ident=RUN,

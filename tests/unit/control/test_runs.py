@@ -76,9 +76,9 @@ async def test_a_task_takes_over_what_does_not_change_its_work(desk: Desk) -> No
 
 async def test_a_run_is_not_stored_before_it_begins(desk: Desk) -> None:
     run = desk.runs.new(await desk.runs.task_of(Spec()))
-    assert await desk.tasks.runs() == []
+    assert (await desk.tasks.runs()).items == ()
     await desk.runs.begin(run, [ONE])
-    assert [each.ident for each in await desk.tasks.runs()] == [run.ident]
+    assert [each.ident for each in (await desk.tasks.runs()).items] == [run.ident]
 
 
 async def test_a_later_start_learns_of_the_workers_of_all_earlier_ones(desk: Desk) -> None:

@@ -1,7 +1,17 @@
 """State in memory: for tests and dry runs, and the plainest reading of the ports."""
 
+from transferhub.state.memory.fleet import MemoryFleet
 from transferhub.state.memory.ledger import MemoryLedger
 from transferhub.state.memory.people import MemoryAudit, MemoryPeople, MemoryVault
+from transferhub.state.memory.seats import MemorySeats
 from transferhub.state.memory.tasks import MemoryTaskStore
 
-__all__ = ["MemoryAudit", "MemoryLedger", "MemoryPeople", "MemoryTaskStore", "MemoryVault"]
+__all__ = [
+    "MemoryAudit",
+    "MemoryFleet",
+    "MemoryLedger",
+    "MemoryPeople",
+    "MemorySeats",
+    "MemoryTaskStore",
+    "MemoryVault",
+]

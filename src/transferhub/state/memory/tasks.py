@@ -2,78 +2,146 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from operator import itemgetter
-from typing import TypeVar
+from datetime import datetime
+from typing import Any, assert_never
 
 from transferhub.errors import ConflictError
-from transferhub.model.run import Run, RunState, Task, TaskId
-from transferhub.model.transfer import RunId
+from transferhub.model.clock import Clock, utc_now
+from transferhub.model.pages import (
+    ALL_TASKS,
+    Page,
+    TaskFilter,
+    TaskSort,
+    search_text,
+    search_words,
+    sort_name,
+)
+from transferhub.model.run import Task, TaskId, TaskState
+from transferhub.state.cursors import (
+    Place,
+    moment_value,
+    order_of_tasks,
+    read_cursor,
+    write_cursor,
+)
+from transferhub.state.memory.runs import MemoryRuns
 
-_Record = TypeVar("_Record", bound=Task | Run)
 
-
-class MemoryTaskStore:
+class MemoryTaskStore(MemoryRuns):
     """A complete TaskStore that keeps everything in memory."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock = utc_now) -> None:
+        super().__init__(clock)
         self._tasks: dict[TaskId, Task] = {}
-        self._runs: dict[RunId, Run] = {}
+        self._task_numbers: dict[TaskId, int] = {}
+        self._versions: dict[TaskId, dict[int, Task]] = {}
 
     async def create_task(self, task: Task) -> None:
         if task.ident in self._tasks:
             raise ConflictError(f"Task {task.ident} exists already.")
-        self._tasks[task.ident] = task
+        self._task_numbers[task.ident] = next(self._numbers)
+        self._put_task(task)
 
     async def get_task(self, ident: TaskId) -> Task | None:
         return self._tasks.get(ident)
 
     async def find_task(self, fingerprint: str) -> Task | None:
-        found = (task for task in _newest(self._tasks.values()) if task.fingerprint == fingerprint)
-        return next(found, None)
+        found = [task for task in self._tasks.values() if task.fingerprint == fingerprint]
+        return max(found, key=lambda task: self._task_place(task, TaskSort.CREATED), default=None)
 
     async def update_task(self, task: Task) -> Task:
         known = self._tasks.get(task.ident)
         if known is None or known.version != task.version:
             raise ConflictError(f"Task {task.ident} was changed by another writer; read it again.")
-        updated = replace(task, version=task.version + 1)
-        self._tasks[task.ident] = updated
-        return updated
+        return self._put_task(replace(task, version=task.version + 1))
 
-    async def tasks(self, *, limit: int = 100) -> Sequence[Task]:
-        return _newest(self._tasks.values())[:limit]
+    async def task_version(self, ident: TaskId, version: int) -> Task | None:
+        return self._versions.get(ident, {}).get(version)
 
-    async def create_run(self, run: Run) -> None:
-        if run.ident in self._runs:
-            raise ConflictError(f"Run {run.ident} exists already.")
-        self._runs[run.ident] = run
+    async def task_versions(self, ident: TaskId, *, limit: int = 100) -> Sequence[Task]:
+        return [*reversed(self._versions.get(ident, {}).values())][:limit]
 
-    async def get_run(self, ident: RunId) -> Run | None:
-        return self._runs.get(ident)
+    async def delete_task(self, ident: TaskId, *, with_runs: bool) -> bool:
+        found = self._tasks.pop(ident, None) is not None
+        if found and with_runs:
+            self._versions.pop(ident)
+            self._forget_runs(ident)
+        return found
 
-    async def update_run(self, run: Run) -> Run:
-        known = self._runs.get(run.ident)
-        if known is None or known.version != run.version:
-            raise ConflictError(f"Run {run.ident} was changed by another writer; read it again.")
-        updated = replace(run, version=run.version + 1)
-        self._runs[run.ident] = updated
-        return updated
+    async def tasks(
+        self,
+        chosen: TaskFilter = ALL_TASKS,
+        *,
+        sort: TaskSort = TaskSort.CREATED,
+        descending: bool = True,
+        after: str = "",
+        limit: int = 100,
+    ) -> Page[Task]:
+        order = order_of_tasks(sort, descending=descending)
+        place = read_cursor(order, after, str if sort is TaskSort.NAME else int)
+        found = [(self._task_place(task, sort), task) for task in self._tasks.values()]
+        found = [pair for pair in found if _fits(pair[1], chosen)]
+        found.sort(key=lambda pair: pair[0], reverse=descending)
+        total = len(found)
+        if place is not None:
+            mark = (place.value, place.number)
+            found = [pair for pair in found if (pair[0] < mark if descending else pair[0] > mark)]
+        page = found[:limit]
+        cursor = write_cursor(order, Place(*page[-1][0])) if page and len(found) > limit else ""
+        return Page(items=tuple(task for _, task in page), cursor=cursor, total=total)
 
-    async def runs(
-        self, *, task: TaskId | None = None, states: Sequence[RunState] = (), limit: int = 100
-    ) -> Sequence[Run]:
-        return [
-            run
-            for run in _newest(self._runs.values())
-            if (task is None or run.task == task) and (not states or run.state in states)
-        ][:limit]
+    async def due_tasks(
+        self, until: datetime, *, after: tuple[datetime, TaskId] | None = None, limit: int = 100
+    ) -> Sequence[Task]:
+        due = [
+            ((task.next_run_at, task.ident), task)
+            for task in self._tasks.values()
+            if task.state is TaskState.ACTIVE
+            and task.next_run_at is not None
+            and task.next_run_at <= until
+        ]
+        due.sort(key=lambda pair: pair[0])
+        return [task for place, task in due if after is None or place > after][:limit]
 
-    async def aclose(self) -> None:
-        return
+    async def plan_task(
+        self, ident: TaskId, known: datetime | None, next_run_at: datetime | None
+    ) -> bool:
+        task = self._tasks.get(ident)
+        if task is None or task.next_run_at != known:
+            return False
+        self._put_task(replace(task, next_run_at=next_run_at))
+        return True
+
+    def _put_task(self, task: Task) -> Task:
+        self._tasks[task.ident] = task
+        self._versions.setdefault(task.ident, {})[task.version] = task
+        return task
+
+    def _task_place(self, task: Task, sort: TaskSort) -> tuple[Any, int]:
+        return _sort_value(task, sort), self._task_numbers[task.ident]
 
 
-def _newest(created: Iterable[_Record]) -> list[_Record]:
-    # The order of creation decides among equal times.
-    numbered = [(record.created_at, number, record) for number, record in enumerate(created)]
-    return [record for _, _, record in sorted(numbered, key=itemgetter(0, 1), reverse=True)]
+def _sort_value(task: Task, sort: TaskSort) -> int | str:
+    match sort:
+        case TaskSort.CREATED:
+            return moment_value(task.created_at)
+        case TaskSort.UPDATED:
+            return moment_value(task.updated_at)
+        case TaskSort.NEXT_RUN:
+            return moment_value(task.next_run_at)
+        case TaskSort.NAME:
+            return sort_name(task)
+        case _:
+            assert_never(sort)
+
+
+def _fits(task: Task, chosen: TaskFilter) -> bool:
+    return (
+        (chosen.state is None or task.state is chosen.state)
+        and (not chosen.tag or chosen.tag in task.tags)
+        and (not chosen.owner or task.owner == chosen.owner)
+        and (not chosen.kind or task.kind == chosen.kind)
+        and all(word in search_text(task) for word in search_words(chosen.words))
+    )

@@ -10,7 +10,6 @@ from sqlalchemy import (
     Integer,
     MetaData,
     SmallInteger,
-    String,
     Table,
     Text,
     text,
@@ -36,38 +35,6 @@ _Key = Text().with_variant(Text(collation="C"), "postgresql")
 def _flag(name: str) -> Column[int]:
     return Column(name, SmallInteger, nullable=False, server_default="0")
 
-
-tasks = Table(
-    "tasks",
-    metadata,
-    Column("id", _Ident, primary_key=True),
-    Column("ident", Text, nullable=False, unique=True),
-    Column("name", Text, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("spec", Text, nullable=False),
-    Column("fingerprint", Text, nullable=False, index=True),
-    Column("created_at", BigInteger, nullable=False),
-    Column("version", Integer, nullable=False),
-)
-
-runs = Table(
-    "runs",
-    metadata,
-    Column("id", _Ident, primary_key=True),
-    Column("ident", Text, nullable=False, unique=True),
-    Column("task", Text, nullable=False, index=True),
-    Column("task_version", Integer, nullable=False),
-    Column("state", String(32), nullable=False),
-    Column("created_at", BigInteger, nullable=False),
-    Column("started_at", BigInteger),
-    Column("ended_at", BigInteger),
-    Column("error_code", Text, nullable=False),
-    Column("error", Text, nullable=False),
-    Column("workers", Text, nullable=False),
-    Column("summary", Text, nullable=False),
-    Column("resumed", Integer, nullable=False),
-    Column("version", Integer, nullable=False),
-)
 
 # A number for each run of the ledger, so that a hundred million rows need not repeat its name.
 ledgers = Table(

@@ -35,6 +35,19 @@ CREATE TABLE links (
     CONSTRAINT pk_links PRIMARY KEY (digest)
 );
 CREATE INDEX ix_links_ends_at ON links (ends_at);
+CREATE TABLE members (
+    ident TEXT NOT NULL,
+    host TEXT NOT NULL,
+    pid BIGINT NOT NULL,
+    version TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    started_at BIGINT NOT NULL,
+    seen_at BIGINT NOT NULL,
+    draining SMALLINT NOT NULL,
+    carries TEXT NOT NULL,
+    CONSTRAINT pk_members PRIMARY KEY (ident)
+);
+CREATE INDEX ix_members_seen_at ON members (seen_at);
 CREATE TABLE runs (
     id INTEGER NOT NULL,
     ident TEXT NOT NULL,
@@ -50,10 +63,28 @@ CREATE TABLE runs (
     summary TEXT NOT NULL,
     resumed INTEGER NOT NULL,
     version INTEGER NOT NULL,
+    cause TEXT DEFAULT 'command' NOT NULL,
+    asked TEXT DEFAULT 'none' NOT NULL,
+    scheduled_at BIGINT,
+    keeper TEXT DEFAULT '' NOT NULL,
+    kept_until BIGINT,
     CONSTRAINT pk_runs PRIMARY KEY (id),
     CONSTRAINT uq_runs_ident UNIQUE (ident)
 );
-CREATE INDEX ix_runs_task ON runs (task);
+CREATE INDEX ix_runs_cause_created_at_id ON runs (cause, created_at, id);
+CREATE INDEX ix_runs_created_at_id ON runs (created_at, id);
+CREATE INDEX ix_runs_kept ON runs (state, kept_until, id) WHERE state = 'running' AND keeper <> '';
+CREATE INDEX ix_runs_state_created_at_id ON runs (state, created_at, id);
+CREATE INDEX ix_runs_task_created_at_id ON runs (task, created_at, id);
+CREATE INDEX ix_runs_task_state_created_at_id ON runs (task, state, created_at, id);
+CREATE UNIQUE INDEX uq_runs_task_scheduled_at ON runs (task, scheduled_at);
+CREATE TABLE seats (
+    name TEXT NOT NULL,
+    holder TEXT NOT NULL,
+    number BIGINT NOT NULL,
+    ends_at BIGINT NOT NULL,
+    CONSTRAINT pk_seats PRIMARY KEY (name)
+);
 CREATE TABLE sessions (
     digest TEXT NOT NULL,
     name TEXT NOT NULL,
@@ -101,6 +132,23 @@ CREATE TABLE tallies (
     moved_bytes BIGINT NOT NULL,
     CONSTRAINT pk_tallies PRIMARY KEY (run_id, slot, action, state)
 );
+CREATE TABLE task_versions (
+    ident TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    spec TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    description TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    tags TEXT NOT NULL,
+    schedule TEXT NOT NULL,
+    state TEXT NOT NULL,
+    next_run_at BIGINT NOT NULL,
+    CONSTRAINT pk_task_versions PRIMARY KEY (ident, version)
+);
 CREATE TABLE tasks (
     id INTEGER NOT NULL,
     ident TEXT NOT NULL,
@@ -110,10 +158,24 @@ CREATE TABLE tasks (
     fingerprint TEXT NOT NULL,
     created_at BIGINT NOT NULL,
     version INTEGER NOT NULL,
+    updated_at BIGINT DEFAULT '0' NOT NULL,
+    description TEXT DEFAULT '' NOT NULL,
+    owner TEXT DEFAULT '' NOT NULL,
+    tags TEXT DEFAULT '[]' NOT NULL,
+    schedule TEXT DEFAULT '{}' NOT NULL,
+    state TEXT DEFAULT 'active' NOT NULL,
+    next_run_at BIGINT DEFAULT '9223372036854775807' NOT NULL,
+    sort_name TEXT DEFAULT '' NOT NULL,
+    words TEXT DEFAULT '' NOT NULL,
     CONSTRAINT pk_tasks PRIMARY KEY (id),
     CONSTRAINT uq_tasks_ident UNIQUE (ident)
 );
-CREATE INDEX ix_tasks_fingerprint ON tasks (fingerprint);
+CREATE INDEX ix_tasks_created_at_id ON tasks (created_at, id);
+CREATE INDEX ix_tasks_due ON tasks (next_run_at, ident) WHERE state = 'active';
+CREATE INDEX ix_tasks_fingerprint_created_at_id ON tasks (fingerprint, created_at, id);
+CREATE INDEX ix_tasks_next_run_at_id ON tasks (next_run_at, id);
+CREATE INDEX ix_tasks_sort_name_id ON tasks (sort_name, id);
+CREATE INDEX ix_tasks_updated_at_id ON tasks (updated_at, id);
 CREATE TABLE tokens (
     ident TEXT NOT NULL,
     digest TEXT NOT NULL,

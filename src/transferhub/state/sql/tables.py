@@ -1,7 +1,7 @@
 """Every table: each schema module adds its own to the one `metadata`."""
 
-from transferhub.state.sql import people_schema, schema
+from transferhub.state.sql import hub_schema, people_schema, schema
 
-__all__ = ["metadata", "people_schema"]
+__all__ = ["hub_schema", "metadata", "people_schema"]
 
 metadata = schema.metadata

@@ -1,0 +1,69 @@
+"""Cursors of pages: opaque to whoever holds them."""
+
+from __future__ import annotations
+
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from transferhub.errors import InputError
+from transferhub.model.pages import TaskSort
+
+RUNS = "runs"
+"""The order of all lists of runs."""
+
+NEVER = (1 << 63) - 1
+"""Stands for no moment at all, after all moments."""
+
+_MOST = 1 << 63
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A row's place in a sorted list: its value there, then its number."""
+
+    value: int | str
+    number: int
+
+
+def moment_value(moment: datetime | None) -> int:
+    """Microseconds since 1970."""
+    return NEVER if moment is None else (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def order_of_tasks(sort: TaskSort, *, descending: bool) -> str:
+    return f"tasks {sort} {'down' if descending else 'up'}"
+
+
+def write_cursor(order: str, place: Place) -> str:
+    text = json.dumps([order, place.value, place.number], separators=(",", ":"))
+    return urlsafe_b64encode(text.encode()).decode()
+
+
+def read_cursor(order: str, cursor: str, kind: type[int | str]) -> Place | None:
+    """The place after which the page begins; None for the first page.
+
+    Args:
+        order: what tells the cursors of this list from those of others.
+        kind: of `Place.value`.
+
+    Raises:
+        InputError: no cursor of this list.
+    """
+    if not cursor:
+        return None
+    try:
+        written, value, number = json.loads(urlsafe_b64decode(cursor.encode()))
+        # bool is an int, and half a surrogate pair is a str: no database takes either.
+        fits = type(value) is kind and type(number) is int and abs(number) < _MOST
+        if isinstance(value, str):
+            fits = fits and "\x00" not in value.encode().decode()
+        elif fits:
+            fits = abs(value) < _MOST
+    except (ValueError, TypeError, RecursionError):
+        fits = False
+    if not fits or written != order:
+        raise InputError("after", "is no cursor of this list: use the one of a page of it")
+    return Place(value, number)

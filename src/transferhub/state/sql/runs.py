@@ -1,0 +1,236 @@
+"""`SqlRuns`: the half of `SqlTaskStore` that keeps runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+from transferhub.errors import ConflictError, LeaseLostError
+from transferhub.model.clock import Clock, utc_now
+from transferhub.model.pages import ALL_RUNS, Page, RunFilter
+from transferhub.model.run import Run, RunOrder, RunState, TaskId, Trigger
+from transferhub.model.transfer import RunId
+from transferhub.state.cursors import RUNS, Place, read_cursor, write_cursor
+from transferhub.state.sql.codec import (
+    from_micros,
+    from_micros_or_none,
+    from_text,
+    to_micros,
+    to_micros_or_none,
+    to_text,
+    to_words,
+)
+from transferhub.state.sql.database import Database
+from transferhub.state.sql.dialects import Row
+from transferhub.state.sql.session import Session
+
+_UPDATED = (
+    "task, task_version, state, created_at, started_at, ended_at, error_code, error, workers, "
+    "summary, resumed, version, cause, asked, scheduled_at"
+)
+_RUN = f"ident, {_UPDATED}, keeper, kept_until"
+_CREATED_AT = 4
+_INSERT = (
+    f"INSERT INTO runs ({_RUN}) VALUES ({', '.join('?' * len(_RUN.split()))}) "
+    "ON CONFLICT DO NOTHING"
+)
+_CHANGES = ", ".join(f"{name} = ?" for name in _UPDATED.split(", "))
+_UPDATE = f"UPDATE runs SET {_CHANGES} WHERE ident = ? AND version = ?"
+_CLAIM = (
+    "UPDATE runs SET state = 'running', keeper = ?, kept_until = ?, version = version + 1 "
+    "WHERE id = ?"
+)
+_LAPSED = (
+    "FROM runs WHERE state = 'running' AND keeper <> '' AND kept_until <= ? "
+    "ORDER BY kept_until, id LIMIT 1"
+)
+_QUEUED = "FROM runs WHERE state = 'queued' ORDER BY created_at, id LIMIT 1"
+_MINE = "ident = ? AND keeper = ? AND keeper <> '' AND state = 'running'"
+
+
+class SqlRuns:
+    """A RunStore in SQLite or PostgreSQL; each verb is one transaction."""
+
+    def __init__(self, database: Database, clock: Clock = utc_now) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def create_run(self, run: Run) -> Run:
+        row = _run_to_row(run)
+        kept = await self._database.write(lambda session: _create(session, run, row))
+        if kept is None:
+            raise ConflictError(f"Run {run.ident} exists already.")
+        return kept
+
+    async def get_run(self, ident: RunId) -> Run | None:
+        return await self._database.read(lambda session: _find(session, ident))
+
+    async def update_run(self, run: Run) -> Run:
+        row = _run_to_row(replace(run, version=run.version + 1))[1:-2]
+
+        def update(session: Session) -> Run | None:
+            changed = session.execute(_UPDATE, *row, to_text(run.ident), run.version)
+            return _find(session, run.ident) if changed else None
+
+        updated = await self._database.write(update)
+        if updated is None:
+            raise ConflictError(f"Run {run.ident} was changed by another writer; read it again.")
+        return updated
+
+    async def runs(
+        self, chosen: RunFilter = ALL_RUNS, *, after: str = "", limit: int = 100
+    ) -> Page[Run]:
+        place = read_cursor(RUNS, after, int)
+        rows = await self._database.read(lambda session: _newest(session, chosen, place, limit + 1))
+        page = rows[:limit]
+        cursor = ""
+        if page and len(rows) > limit:
+            cursor = write_cursor(RUNS, Place(page[-1][_CREATED_AT], page[-1][-1]))
+        return Page(items=tuple(_row_to_run(row) for row in page), cursor=cursor)
+
+    async def latest_runs(self, tasks: Sequence[TaskId]) -> Mapping[TaskId, Run]:
+        if not tasks:
+            return {}
+        source = (
+            "FROM runs WHERE id IN (SELECT (SELECT r.id FROM runs AS r WHERE r.task = t.column1 "
+            "ORDER BY r.created_at DESC, r.id DESC LIMIT 1) "
+            f"FROM (VALUES {', '.join(['(?)'] * len(tasks))}) AS t)"
+        )
+        names = [to_text(task) for task in tasks]
+        rows = await self._database.read(lambda session: session.fetch(_RUN, source, *names))
+        return {run.task: run for run in map(_row_to_run, rows)}
+
+    async def claim_run(self, keeper: str, duration: timedelta) -> Run | None:
+        now = self._clock()
+        times = to_micros(now), to_micros(now + duration)
+        return await self._database.write(lambda session: _claim(session, to_text(keeper), *times))
+
+    async def keep_run(self, run: Run, duration: timedelta) -> Run:
+        until = to_micros(self._clock() + duration)
+
+        def keep(session: Session) -> Run | None:
+            update = f"UPDATE runs SET kept_until = ? WHERE {_MINE}"
+            kept = session.execute(update, until, to_text(run.ident), to_text(run.keeper))
+            return _find(session, run.ident) if kept else None
+
+        kept = await self._database.write(keep)
+        if kept is None:
+            raise LeaseLostError(f"Run {run.ident} is not kept by {run.keeper} any more.")
+        return kept
+
+    async def release_run(self, run: Run) -> None:
+        update = (
+            "UPDATE runs SET state = 'queued', keeper = '', kept_until = NULL, "
+            f"version = version + 1 WHERE {_MINE}"
+        )
+        mine = to_text(run.ident), to_text(run.keeper)
+        await self._database.write(lambda session: session.execute(update, *mine))
+
+    async def aclose(self) -> None:
+        await self._database.aclose()
+
+
+def _create(session: Session, run: Run, row: Row) -> Run | None:
+    """The run as it is kept; None where its id is another one's."""
+    if session.execute(_INSERT, *row):
+        return run
+    if run.scheduled_at is None:
+        return None
+    occurrence = to_text(run.task), to_micros(run.scheduled_at)
+    rows = session.fetch(_RUN, "FROM runs WHERE task = ? AND scheduled_at = ?", *occurrence)
+    return _row_to_run(rows[0]) if rows else None
+
+
+def _find(session: Session, ident: RunId) -> Run | None:
+    rows = session.fetch(_RUN, "FROM runs WHERE ident = ?", to_text(ident))
+    return _row_to_run(rows[0]) if rows else None
+
+
+def _newest(session: Session, chosen: RunFilter, place: Place | None, limit: int) -> Sequence[Row]:
+    """Each state is read by itself: an index has the runs of one in order, not those of many."""
+    rows: list[Row] = []
+    for state in chosen.states or (None,):
+        conditions, values = _conditions(chosen, state, place)
+        source = f"FROM runs WHERE {conditions} ORDER BY created_at DESC, id DESC LIMIT ?"
+        rows += session.fetch(f"{_RUN}, id", source, *values, limit)
+    return sorted(rows, key=lambda row: (row[_CREATED_AT], row[-1]), reverse=True)[:limit]
+
+
+def _conditions(
+    chosen: RunFilter, state: RunState | None, place: Place | None
+) -> tuple[str, list[object]]:
+    found: list[tuple[str, Sequence[object]]] = [("true", ())]
+    if chosen.task is not None:
+        found.append(("task = ?", (to_text(chosen.task),)))
+    if state is not None:
+        found.append(("state = ?", (state.value,)))
+    if chosen.trigger is not None:
+        found.append(("cause = ?", (chosen.trigger.value,)))
+    if chosen.since is not None:
+        found.append(("created_at >= ?", (to_micros(chosen.since),)))
+    if chosen.until is not None:
+        found.append(("created_at < ?", (to_micros(chosen.until),)))
+    if place is not None:
+        found.append(("(created_at, id) < (?, ?)", (place.value, place.number)))
+    values = [value for _, given in found for value in given]
+    return " AND ".join(condition for condition, _ in found), values
+
+
+def _claim(session: Session, keeper: str, now: int, until: int) -> Run | None:
+    free = session.dialect.lock_free
+    rows = session.fetch("id, ident", f"{_LAPSED} {free}", now) or session.fetch(
+        "id, ident", f"{_QUEUED} {free}"
+    )
+    if not rows:
+        return None
+    [(number, ident)] = rows
+    session.execute(_CLAIM, keeper, until, number)
+    return _find(session, RunId(from_text(ident)))
+
+
+def _run_to_row(run: Run) -> Row:
+    return (
+        to_text(run.ident),
+        to_text(run.task),
+        run.task_version,
+        run.state.value,
+        to_micros(run.created_at),
+        to_micros_or_none(run.started_at),
+        to_micros_or_none(run.ended_at),
+        to_text(run.error_code),
+        to_words(run.error),
+        json.dumps(run.workers),
+        json.dumps(dict(run.summary)),
+        run.resumed,
+        run.version,
+        run.trigger.value,
+        run.order.value,
+        to_micros_or_none(run.scheduled_at),
+        to_text(run.keeper),
+        to_micros_or_none(run.kept_until),
+    )
+
+
+def _row_to_run(row: Row) -> Run:
+    return Run(
+        ident=RunId(from_text(row[0])),
+        task=TaskId(from_text(row[1])),
+        task_version=row[2],
+        state=RunState(row[3]),
+        created_at=from_micros(row[4]),
+        started_at=from_micros_or_none(row[5]),
+        ended_at=from_micros_or_none(row[6]),
+        error_code=from_text(row[7]),
+        error=from_text(row[8]),
+        workers=tuple(json.loads(row[9])),
+        summary=json.loads(row[10]),
+        resumed=row[11],
+        version=row[12],
+        trigger=Trigger(row[13]),
+        order=RunOrder(row[14]),
+        scheduled_at=from_micros_or_none(row[15]),
+        keeper=from_text(row[16]),
+        kept_until=from_micros_or_none(row[17]),
+    )

@@ -1,0 +1,75 @@
+"""The suites of what a hub keeps, in memory and in both databases, each through four instances."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.conformance.fleets import FleetSuite
+from tests.conformance.ledger_facts import FakeClock
+from tests.conformance.run_stores import RunStoreSuite
+from tests.conformance.seats import SeatsSuite
+from tests.conformance.task_lists import TaskListSuite
+from transferhub.state.base import Fleet, Seats, TaskStore
+from transferhub.state.memory import MemoryFleet, MemorySeats, MemoryTaskStore
+from transferhub.state.sql import SqlTaskStore
+from transferhub.state.sql.database import Database
+from transferhub.state.sql.fleet import SqlFleet
+from transferhub.state.sql.seats import SqlSeats
+
+INSTANCES = 4
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture(params=["memory", "sqlite", pytest.param("pg", marks=pytest.mark.postgresql)])
+async def databases(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> AsyncIterator[Sequence[Database]]:
+    """None for the state in memory."""
+    if request.param == "memory":
+        yield ()
+        return
+    on_disk = request.param == "sqlite"
+    url = f"sqlite:///{tmp_path}/state" if on_disk else request.getfixturevalue("postgres_url")
+    async with AsyncExitStack() as stack:
+        opened = [await Database.open(url) for _ in range(INSTANCES)]
+        for database in opened:
+            stack.push_async_callback(database.aclose)
+        yield opened
+
+
+@pytest.fixture
+def stores(databases: Sequence[Database], clock: FakeClock) -> Sequence[TaskStore]:
+    found = [SqlTaskStore(database, clock) for database in databases]
+    return found or [MemoryTaskStore(clock)] * INSTANCES
+
+
+@pytest.fixture
+def all_seats(databases: Sequence[Database], clock: FakeClock) -> Sequence[Seats]:
+    return [SqlSeats(database, clock) for database in databases] or [MemorySeats(clock)] * INSTANCES
+
+
+@pytest.fixture
+def fleets(databases: Sequence[Database], clock: FakeClock) -> Sequence[Fleet]:
+    return [SqlFleet(database, clock) for database in databases] or [MemoryFleet(clock)] * INSTANCES
+
+
+class TestRunStore(RunStoreSuite):
+    pass
+
+
+class TestTaskLists(TaskListSuite):
+    pass
+
+
+class TestSeats(SeatsSuite):
+    pass
+
+
+class TestFleet(FleetSuite):
+    pass
