@@ -1,6 +1,7 @@
 import hmac
 import json
 from base64 import urlsafe_b64encode
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -158,6 +159,9 @@ async def test_an_algorithm_that_was_not_agreed_on_is_refused() -> None:
         await side.openid.caller(side.token(alg="PS256"))
     with pytest.raises(SignInError):
         await side.openid.caller(side.token(alg="RS512"))
+    strict = Side(replace(RULES, algorithms=frozenset({"ES256"})))
+    with pytest.raises(SignInError):
+        await strict.openid.caller(strict.token())
 
 
 @pytest.mark.parametrize("name", ["HS256", "none", "dir", "x"])
