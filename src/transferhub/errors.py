@@ -159,11 +159,12 @@ class SignInError(AccessError):
 class TooManyError(AccessError):
     default_code = "too_many"
 
-    def __init__(self, message: str, *, wait: timedelta) -> None:
-        """Args:
-        wait: until the next try is looked at.
-        """
-        super().__init__(message)
+    """Attributes:
+    wait: until the next try is looked at.
+    """
+
+    def __init__(self, message: str, *, wait: timedelta, code: str | None = None) -> None:
+        super().__init__(message, code=code)
         self.wait = wait
 
 

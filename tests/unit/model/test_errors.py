@@ -1,10 +1,11 @@
 import pickle
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 
 from transferhub import errors
-from transferhub.errors import InputError, StoreError, TransferHubError
+from transferhub.errors import InputError, StoreError, TooManyError, TransferHubError
 
 
 def tree(kind: type[TransferHubError]) -> Iterator[type[TransferHubError]]:
@@ -19,6 +20,8 @@ def made(kind: type[TransferHubError]) -> TransferHubError:
         return kind("field", "a sentence", code="its_own")
     if issubclass(kind, StoreError):
         return kind("a sentence", code="its_own", status=503, vendor_code="V", request_id="R")
+    if issubclass(kind, TooManyError):
+        return kind("a sentence", code="its_own", wait=timedelta(seconds=1))
     return kind("a sentence", code="its_own")
 
 
