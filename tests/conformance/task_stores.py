@@ -86,13 +86,20 @@ class TaskStoreSuite:
         assert sum(isinstance(result, Task) for result in results) == 1
         assert sum(isinstance(result, ConflictError) for result in results) == 4
 
-    async def test_the_newest_task_of_a_fingerprint_is_found(self, store: TaskStore) -> None:
+    async def test_the_newest_task_of_a_fingerprint_and_owner_is_found(
+        self, store: TaskStore
+    ) -> None:
         await store.create_task(task("new", seconds=2))
         await store.create_task(task("old", seconds=1))
         await store.create_task(task("other", seconds=3, fingerprint="g"))
+        await store.create_task(replace(task("hers", seconds=4), owner="ann"))
         found = await store.find_task("f")
         assert found is not None
         assert found.ident == "new"
+        hers = await store.find_task("f", owner="ann")
+        assert hers is not None
+        assert hers.ident == "hers"
+        assert await store.find_task("g", owner="ann") is None
         assert await store.find_task("none") is None
 
     async def test_tasks_come_newest_first(self, store: TaskStore) -> None:

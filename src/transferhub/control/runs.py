@@ -14,7 +14,15 @@ from transferhub.engine.report import document
 from transferhub.errors import InputError, RunError, StoreError, TransferHubError
 from transferhub.model.clock import Clock, utc_now
 from transferhub.model.pages import RunFilter
-from transferhub.model.run import RESUMABLE_STATES, UNDER_WAY_STATES, Run, RunState, Task, TaskId
+from transferhub.model.run import (
+    RESUMABLE_STATES,
+    UNDER_WAY_STATES,
+    Run,
+    RunState,
+    Task,
+    TaskId,
+    Trigger,
+)
 from transferhub.model.transfer import RunId, WorkerId
 from transferhub.state.base import Ledger, TaskStore
 
@@ -92,7 +100,8 @@ class Runs:
     async def unfinished_beside(self, task: Task) -> list[tuple[Run, Task]]:
         """Runs of other tasks of the same title that were stopped or killed, newest first: the same
         command with other options is another task."""
-        runs = await self._tasks.runs(RunFilter(states=tuple(sorted(RESUMABLE_STATES))))
+        chosen = RunFilter(states=tuple(sorted(RESUMABLE_STATES)), trigger=Trigger.COMMAND)
+        runs = await self._tasks.runs(chosen)
         others = [(run, await self._tasks.get_task(run.task)) for run in runs.items]
         return [
             (run, other)

@@ -223,8 +223,8 @@ class TaskStore(RunStore, Protocol):
 
     async def get_task(self, ident: TaskId) -> Task | None: ...
 
-    async def find_task(self, fingerprint: str) -> Task | None:
-        """The newest task of this fingerprint."""
+    async def find_task(self, fingerprint: str, *, owner: str = "") -> Task | None:
+        """The newest task of this fingerprint and owner."""
 
     async def update_task(self, task: Task) -> Task:
         """Replaces the task of `task.version`; returns it with its new version. The former one is

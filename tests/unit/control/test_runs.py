@@ -8,7 +8,7 @@ import pytest
 from transferhub.control.runs import Runs
 from transferhub.engine.progress import Summary
 from transferhub.errors import GuardError, InputError, RunError
-from transferhub.model.run import Run, RunState, Task
+from transferhub.model.run import Run, RunState, Task, TaskId, Trigger
 from transferhub.model.transfer import Difference, RunId, Shard, Transfer, WorkerId
 from transferhub.state.memory import MemoryLedger, MemoryTaskStore
 
@@ -142,6 +142,16 @@ async def test_unfinished_runs_of_the_same_work_with_other_options_are_known(des
     killed = await desk.begun(other)
     found = await desk.runs.unfinished_beside(task)
     assert [(run.ident, its.ident) for run, its in found] == [(killed.ident, other.ident)]
+
+
+async def test_what_a_hub_carries_is_left_to_it(desk: Desk) -> None:
+    task = await desk.runs.task_of(Spec())
+    hers = replace(task, ident=TaskId("hers"), owner="ann", created_at=desk.clock())
+    await desk.tasks.create_task(hers)
+    await desk.tasks.create_run(replace(desk.runs.new(hers), trigger=Trigger.PERSON, keeper="k"))
+    assert await desk.runs.task_of(Spec()) == task
+    assert await desk.runs.unfinished(task) == []
+    assert await desk.runs.unfinished_beside(task) == []
 
 
 async def test_a_run_is_found_by_its_id_the_start_of_it_or_as_the_last(desk: Desk) -> None:

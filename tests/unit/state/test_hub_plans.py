@@ -17,9 +17,11 @@ from transferhub.model.run import RunState, TaskId, Trigger
 from transferhub.state.cursors import RUNS, Place, order_of_tasks, write_cursor
 from transferhub.state.sql import SqlTaskStore
 from transferhub.state.sql import database as sql_database
+from transferhub.state.sql.codec import to_micros
 from transferhub.state.sql.database import Database
 from transferhub.state.sql.fleet import SqlFleet
 from transferhub.state.sql.seats import SqlSeats
+from transferhub.state.sql.session import Session
 
 LEASE = timedelta(seconds=1)
 
@@ -106,3 +108,53 @@ async def test_no_verb_of_a_hub_reads_a_whole_table(database: Database, plans: P
     assert {line for line in plans.lines if "ix_runs_kept" in line}
     assert {line for line in plans.lines if "ix_tasks_due" in line}
     assert not unwanted(plans)
+
+
+@pytest.mark.postgresql
+async def test_postgresql_sorts_no_runs_and_reads_no_table(postgres_url: str, plans: Plans) -> None:
+    database = await Database.open(postgres_url)
+    store = SqlTaskStore(database)
+    # Enough that its planner does not rather read the whole table.
+    await database.write(fill)
+    plans.lines.clear()
+    place = Place(to_micros(CREATED) + 10_000, 10_000)
+    after = write_cursor(RUNS, place)
+    among = (RunState.FAILED, RunState.SUCCEEDED)
+    for of, states, trigger in product(
+        (None, TaskId("task-7")), ((), among), (None, Trigger.EVENT)
+    ):
+        for cursor in ("", after):
+            await store.runs(RunFilter(task=of, states=states, trigger=trigger), after=cursor)
+    claimed = await store.claim_run("k", LEASE)
+    assert claimed is not None
+    await store.keep_run(claimed, LEASE)
+    for sort in TaskSort:
+        await store.tasks(sort=sort, limit=10)
+    await store.due_tasks(CREATED, limit=10)
+    await store.find_task("f")
+    await database.aclose()
+    found = {line.strip() for line in plans.lines}
+    for index in ("ix_tasks_due", "ix_runs_task_created_at_id", "ix_runs_state_created_at_id"):
+        assert {line for line in found if index in line}
+    assert not {line for line in found if "Sort Key" in line or "Seq Scan on runs" in line}
+
+
+def fill(session: Session) -> None:
+    session.execute(
+        "INSERT INTO runs (ident, task, task_version, state, created_at, error_code, error, "
+        "workers, summary, resumed, version, cause) "
+        "SELECT concat('run-', n), concat('task-', mod(n, 200)), 1, CASE mod(n, 10) "
+        "WHEN 0 THEN 'failed' WHEN 1 THEN 'queued' ELSE 'succeeded' END, CAST(? AS bigint) + n, "
+        "'', '', '[]', '{}', 0, 1, CASE mod(n, 7) WHEN 0 THEN 'event' ELSE 'command' END "
+        "FROM generate_series(1, 20000) AS n",
+        to_micros(CREATED),
+    )
+    session.execute(
+        "INSERT INTO tasks (ident, name, kind, spec, fingerprint, created_at, version, "
+        "updated_at, next_run_at, sort_name) SELECT concat('task-', n), 'x', 'objects', '{}', "
+        "concat('f', n), n, 1, n, CAST(? AS bigint) + n, concat('x', n) "
+        "FROM generate_series(1, 5000) AS n",
+        to_micros(CREATED),
+    )
+    for table in ("runs", "tasks"):
+        session.execute(f"ANALYZE {table}")

@@ -47,8 +47,10 @@ class MemoryTaskStore(MemoryRuns):
     async def get_task(self, ident: TaskId) -> Task | None:
         return self._tasks.get(ident)
 
-    async def find_task(self, fingerprint: str) -> Task | None:
-        found = [task for task in self._tasks.values() if task.fingerprint == fingerprint]
+    async def find_task(self, fingerprint: str, *, owner: str = "") -> Task | None:
+        wanted = (fingerprint, owner)
+        tasks = self._tasks.values()
+        found = [task for task in tasks if (task.fingerprint, task.owner) == wanted]
         return max(found, key=lambda task: self._task_place(task, TaskSort.CREATED), default=None)
 
     async def update_task(self, task: Task) -> Task:

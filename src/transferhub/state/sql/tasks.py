@@ -74,9 +74,12 @@ class SqlTaskStore(SqlRuns):
     async def get_task(self, ident: TaskId) -> Task | None:
         return _first(await self._find("FROM tasks WHERE ident = ?", to_text(ident)))
 
-    async def find_task(self, fingerprint: str) -> Task | None:
-        source = "FROM tasks WHERE fingerprint = ? ORDER BY created_at DESC, id DESC LIMIT 1"
-        return _first(await self._find(source, to_text(fingerprint)))
+    async def find_task(self, fingerprint: str, *, owner: str = "") -> Task | None:
+        source = (
+            "FROM tasks WHERE fingerprint = ? AND owner = ? "
+            "ORDER BY created_at DESC, id DESC LIMIT 1"
+        )
+        return _first(await self._find(source, to_text(fingerprint), to_words(owner)))
 
     async def update_task(self, task: Task) -> Task:
         updated = replace(task, version=task.version + 1)
