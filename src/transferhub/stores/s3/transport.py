@@ -101,7 +101,7 @@ class Response(Protocol):
         """
 
     async def read(self) -> bytes:
-        """The whole body, once. A large one may be a bytearray, which nobody writes to.
+        """The whole body, once. A large one may be a memoryview, which nobody writes to.
 
         Raises:
             TransportError: it did not come whole.

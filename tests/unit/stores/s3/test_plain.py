@@ -252,5 +252,5 @@ def test_memory_that_is_held_is_never_given_again(asked: list[tuple[int, bool]])
 
 def test_memory_that_nobody_holds_is_given_again() -> None:
     buffers = Buffers()
-    first = id(buffers.take(8))
-    assert id(buffers.take(8)) == first
+    first = id(buffers.take(8).obj)
+    assert id(buffers.take(8).obj) == first
