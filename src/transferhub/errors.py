@@ -14,6 +14,7 @@
     ├── StateError               the ledger or task store cannot be used
     │   └── ConflictError        the record was changed by another writer since it was read
     ├── LeaseLostError           the lease was given to another worker
+    ├── MoveError                a task or run is in a state in which this cannot be done
     ├── RunError                 the run as a whole cannot go on
     │   └── GuardError           a delete guard stopped the run for a person
     ├── AccessError              who asks may not do this
@@ -138,6 +139,10 @@ class ConflictError(StateError):
 
 class LeaseLostError(TransferHubError):
     default_code = "lease_lost"
+
+
+class MoveError(TransferHubError):
+    default_code = "wrong_state"
 
 
 class RunError(TransferHubError):
