@@ -18,6 +18,8 @@ class Demo:
 
     def __init__(self, folder: Path, *options: str) -> None:
         self.folder = folder
+        # Where the tests run in the background, a shell had them ignore it, and what they start.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         self.process = subprocess.Popen(
             [sys.executable, "demo/demo.py", "--objects", "100", *options],
             cwd=REPOSITORY,
