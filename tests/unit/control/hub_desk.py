@@ -72,7 +72,10 @@ class HubDesk:
     def __init__(self) -> None:
         self.now = START
         numbers = count(1)
-        names: dict[str, Any] = {"clock": lambda: self.now, "new_ident": lambda: f"id-{next(numbers):03}"}
+        names: dict[str, Any] = {
+            "clock": lambda: self.now,
+            "new_ident": lambda: f"id-{next(numbers):03}",
+        }
         self.store = MemoryTaskStore(lambda: self.now)
         self.ledger = MemoryLedger(lambda: self.now)
         self.journal = Journal(MemoryAudit(), lambda: self.now)
