@@ -94,8 +94,8 @@ class Client:
         text = answer.read()
         connection.close()
         self.cookie = self.headers.get("set-cookie", self.cookie).partition(";")[0]
-        html = self.headers.get("content-type", "").startswith("application/json")
-        return answer.status, json.loads(text) if html else text.decode()
+        is_json = self.headers.get("content-type", "").startswith("application/json")
+        return answer.status, json.loads(text) if is_json else text.decode()
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from datetime import datetime
 from transferhub.control.access import authorise
 from transferhub.control.journal import Journal
 from transferhub.control.scheduler import LatestRun, PlannedTask
-from transferhub.control.tasks import NewIdent, run_under_way
+from transferhub.control.tasks import NewIdent, find_task, run_under_way
 from transferhub.errors import InputError, MoveError
 from transferhub.model.clock import Clock
 from transferhub.model.pages import ALL_RUNS, Page, RunFilter
@@ -78,7 +78,7 @@ class Orders:
             MoveError: one is under way.
         """
         authorise(caller, Role.OPERATOR)
-        found = await self._find_task(task)
+        found = await find_task(self._store, task)
         await self._refuse_second(task)
         run = await self._store.create_run(
             queued(found, self._new_ident(), Trigger.PERSON, self._clock())
@@ -150,12 +150,6 @@ class Orders:
         if run is None:
             raise InputError("run", f"there is no run {ident[:64]!r}", code="no_run")
         return run
-
-    async def _find_task(self, ident: TaskId) -> Task:
-        task = await self._store.get_task(ident)
-        if task is None:
-            raise InputError("task", f"there is no task {ident[:64]!r}", code="no_task")
-        return task
 
 
 def _stopped(run: Run, order: RunOrder, now: datetime) -> Run:

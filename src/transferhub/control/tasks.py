@@ -6,7 +6,7 @@ import re
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 from transferhub.control.access import authorise
 from transferhub.control.journal import Journal
@@ -31,9 +31,8 @@ ParseSpec = Callable[[Mapping[str, Any]], TaskSpec]
 """Reads the parameters of one kind of task; raises InputError, naming each field."""
 
 
-class NewIdent(Protocol):
-    def __call__(self) -> str:
-        """An id that no task or run has."""
+NewIdent = Callable[[], str]
+"""Gives an id that no task or run has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +82,7 @@ class Tasks:
     async def get(self, caller: Caller, ident: TaskId) -> Task:
         """Raises InputError where there is none."""
         authorise(caller, Role.VIEWER)
-        return await self._find(ident)
+        return await find_task(self._store, ident)
 
     async def page(
         self,
@@ -103,13 +102,13 @@ class Tasks:
     async def versions(self, caller: Caller, ident: TaskId) -> Sequence[Task]:
         """The newest first."""
         authorise(caller, Role.VIEWER)
-        await self._find(ident)
+        await find_task(self._store, ident)
         return await self._store.task_versions(ident)
 
     async def upcoming(self, caller: Caller, ident: TaskId, count: int) -> Sequence[datetime]:
         """The moments of the task's next runs, as if it were not paused."""
         authorise(caller, Role.VIEWER)
-        return _upcoming(await self._find(ident), self._clock(), count)
+        return _upcoming(await find_task(self._store, ident), self._clock(), count)
 
     # Changing
 
@@ -133,7 +132,7 @@ class Tasks:
             ConflictError: the task was changed meanwhile.
         """
         authorise(caller, Role.OPERATOR)
-        former = await self._find(ident)
+        former = await find_task(self._store, ident)
         if version is not None and version != former.version:
             raise ConflictError(
                 f"Task {ident} was changed meanwhile: it is at version {former.version}, and you"
@@ -153,7 +152,7 @@ class Tasks:
     async def clone(self, caller: Caller, ident: TaskId, name: str) -> Task:
         """A new task, paused, so that nothing starts until somebody has looked at it."""
         authorise(caller, Role.OPERATOR)
-        former = await self._find(ident)
+        former = await find_task(self._store, ident)
         draft = TaskDraft(
             name=name,
             kind=former.kind,
@@ -197,7 +196,7 @@ class Tasks:
             MoveError: a run of it is under way.
         """
         authorise(caller, Role.ADMIN if purge else Role.OPERATOR)
-        task = await self._find(ident)
+        task = await find_task(self._store, ident)
         under_way = await run_under_way(self._store, ident)
         if under_way is not None:
             raise MoveError(
@@ -212,12 +211,6 @@ class Tasks:
         )
 
     # Steps
-
-    async def _find(self, ident: TaskId) -> Task:
-        task = await self._store.get_task(ident)
-        if task is None:
-            raise InputError("task", f"there is no task {ident[:64]!r}", code="no_task")
-        return task
 
     def _made(self, caller: Caller, draft: TaskDraft, ident: TaskId | None = None) -> Task:
         """The task of a draft, all of whose faults are told at once."""
@@ -259,7 +252,7 @@ class Tasks:
             return None
 
     async def _move(self, caller: Caller, action: str, ident: TaskId, to: TaskState) -> Task:
-        task = await self._find(ident)
+        task = await find_task(self._store, ident)
         if task.state is to:
             raise MoveError(f"Task {ident} is {task.state} already.")
         now = self._clock()
@@ -284,6 +277,14 @@ class Tasks:
             if not page.cursor:
                 return
             after = page.cursor
+
+
+async def find_task(store: TaskStore, ident: TaskId) -> Task:
+    """Raises InputError where there is none."""
+    task = await store.get_task(ident)
+    if task is None:
+        raise InputError("task", f"there is no task {ident[:64]!r}", code="no_task")
+    return task
 
 
 async def run_under_way(store: TaskStore, ident: TaskId) -> Run | None:

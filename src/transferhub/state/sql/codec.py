@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 
-from transferhub.model.transfer import Action, Difference, Transfer, TransferState
+from transferhub.model.transfer import (
+    Action,
+    Difference,
+    ScanCounts,
+    Transfer,
+    TransferState,
+)
 
 # The place of a value is its code. New ones go to the end; none is ever moved.
 STATES = (
@@ -108,16 +115,4 @@ def to_transfer(
 
 
 TRANSFER_COLUMNS = "key, difference, size, etag, modified_at, storage_class, action, detail"
-SCAN_COLUMNS = (
-    "scanned_source",
-    "scanned_destination",
-    "same",
-    "new",
-    "changed",
-    "extra",
-    "filtered",
-    "archived",
-    "fallbacks",
-    "source_bytes",
-    "copy_bytes",
-)
+SCAN_COLUMNS = tuple(field.name for field in fields(ScanCounts))
