@@ -1,22 +1,19 @@
 """The lists of a hub are read from indexes, in their order: nothing is sorted or scanned."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from itertools import product
-from pathlib import Path
 
 import pytest
 
 from tests.conformance.fleets import LOAD, member
 from tests.conformance.run_stores import queued
 from tests.conformance.task_stores import CREATED, run, task
-from tests.unit.state.test_sql_plans import Plans
+from tests.unit.state.plans import Plans
 from transferhub.model.pages import RunFilter, TaskSort
 from transferhub.model.run import RunState, TaskId, Trigger
 from transferhub.state.cursors import RUNS, Place, order_of_tasks, write_cursor
 from transferhub.state.sql import SqlTaskStore
-from transferhub.state.sql import database as sql_database
 from transferhub.state.sql.codec import to_micros
 from transferhub.state.sql.database import Database
 from transferhub.state.sql.fleet import SqlFleet
@@ -24,20 +21,6 @@ from transferhub.state.sql.seats import SqlSeats
 from transferhub.state.sql.session import Session
 
 LEASE = timedelta(seconds=1)
-
-
-@pytest.fixture
-def plans(monkeypatch: pytest.MonkeyPatch) -> Plans:
-    plans = Plans()
-    monkeypatch.setattr(sql_database, "Session", plans.session)
-    return plans
-
-
-@pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    database = await Database.open(f"sqlite:///{tmp_path}/state.sqlite3")
-    yield database
-    await database.aclose()
 
 
 def unwanted(plans: Plans) -> set[str]:

@@ -1,32 +1,12 @@
 """What a verb on people, audit entries and credentials costs does not grow with the tables."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
-import pytest
-
 from tests.conformance.people import NOW, entry, link, sealed, session, token, user
-from tests.unit.state.test_sql_plans import Plans
+from tests.unit.state.plans import Plans
 from transferhub.model.people import Strikes
-from transferhub.state.sql import database as sql_database
 from transferhub.state.sql.audit import SqlAudit
 from transferhub.state.sql.database import Database
 from transferhub.state.sql.people import SqlPeople
 from transferhub.state.sql.vault import SqlVault
-
-
-@pytest.fixture
-def plans(monkeypatch: pytest.MonkeyPatch) -> Plans:
-    plans = Plans()
-    monkeypatch.setattr(sql_database, "Session", plans.session)
-    return plans
-
-
-@pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    database = await Database.open(f"sqlite:///{tmp_path}/state.sqlite3")
-    yield database
-    await database.aclose()
 
 
 async def ask_people(people: SqlPeople) -> None:
