@@ -27,6 +27,8 @@ from transferhub.model.schedule import Schedule
 from transferhub.model.transfer import FailureGroup, RunId, Totals
 from transferhub.state.base import Ledger, TaskStore
 
+_CAME_TO_THEIR_END = frozenset({RunState.SUCCEEDED, RunState.COMPLETED_WITH_FAILURES})
+
 
 class Orders:
     """The verbs on runs. A keeper carries them out: it claims what is queued, and reads while it
@@ -111,14 +113,15 @@ class Orders:
     async def retry(
         self, caller: Caller, ident: RunId, *, code: str = "", key: str = "*"
     ) -> tuple[int, Run]:
-        """Queues dead letters of a run that has ended again, and the run with them.
+        """Queues dead letters of a run that has ended again, and the run with them. A run that was
+        stopped, or failed, goes on with what is left.
 
         Args:
             code: of this error code only; "" for all.
             key: a glob over whole keys.
 
         Returns:
-            How many; where none is chosen the run stays as it is.
+            How many; where none is chosen, a run that came to its end stays as it is.
 
         Raises:
             MoveError: it has not ended, or another run of its task is under way.
@@ -129,7 +132,7 @@ class Orders:
             raise MoveError(f"Run {ident} is {run.state}; wait for its end, or stop it.")
         await self._refuse_second(run.task)
         count = await self._ledger.redrive(run.ident, code=code, key=key)
-        if not count:
+        if not count and run.state in _CAME_TO_THEIR_END:
             return 0, run
         again = await self._store.update_run(
             replace(run, state=RunState.QUEUED, order=RunOrder.NONE, ended_at=None)

@@ -15,6 +15,7 @@ from transferhub.control.schedule import next_runs
 from transferhub.errors import ConflictError, InputError, MoveError
 from transferhub.model.clock import Clock
 from transferhub.model.faults import flatten, raise_faults
+from transferhub.model.limits import TaskLimits
 from transferhub.model.pages import ALL_TASKS, Page, RunFilter, TaskFilter, TaskSort
 from transferhub.model.people import Caller, Role
 from transferhub.model.run import UNDER_WAY_STATES, Run, Task, TaskId, TaskState
@@ -43,6 +44,7 @@ class TaskDraft:
         kind: "objects".
         spec: the plugin's parameters, by field name.
         schedule: as `Schedule.from_json` reads it; {} for none.
+        limits: as `TaskLimits.from_json` reads them.
     """
 
     name: str
@@ -51,6 +53,7 @@ class TaskDraft:
     description: str = ""
     tags: Sequence[str] = ()
     schedule: Mapping[str, Any] = field(default_factory=dict)
+    limits: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Tasks:
@@ -160,6 +163,7 @@ class Tasks:
             description=former.description,
             tags=former.tags,
             schedule=former.schedule,
+            limits=former.limits,
         )
         task = replace(self._made(caller, draft), state=TaskState.PAUSED)
         await self._store.create_task(task)
@@ -185,6 +189,19 @@ class Tasks:
         """
         authorise(caller, Role.OPERATOR)
         return await self._move(caller, "task.resume", ident, TaskState.ACTIVE)
+
+    async def set_limits(self, caller: Caller, ident: TaskId, limits: Mapping[str, Any]) -> Task:
+        """Replaces all limits; a run under way keeps to them within seconds.
+
+        Args:
+            limits: as `TaskLimits.from_json` reads them.
+        """
+        authorise(caller, Role.OPERATOR)
+        task = await find_task(self._store, ident)
+        limited = replace(
+            task, limits=TaskLimits.from_json(limits).to_json(), updated_at=self._clock()
+        )
+        return await self._replace(caller, "task.limits", task, limited)
 
     async def delete(self, caller: Caller, ident: TaskId, *, purge: bool) -> None:
         """Runs stay known, with their totals and reports, unless they are purged.
@@ -218,7 +235,7 @@ class Tasks:
         now = self._clock()
         faults = list(_faults_of_words(draft))
         spec = self._spec(draft, faults)
-        schedule = _schedule(draft, faults)
+        schedule, limits = _schedule(draft, faults), _limits(draft, faults)
         raise_faults(faults)
         assert spec is not None
         task = Task(
@@ -233,6 +250,7 @@ class Tasks:
             owner=caller.name,
             tags=tuple(dict.fromkeys(draft.tags)),
             schedule=schedule.to_json() if schedule else {},
+            limits=limits.to_json(),
         )
         return replace(task, next_run_at=next(iter(_upcoming(task, now, 1)), None))
 
@@ -316,6 +334,14 @@ def _schedule(draft: TaskDraft, faults: list[InputError]) -> Schedule | None:
         return None
 
 
+def _limits(draft: TaskDraft, faults: list[InputError]) -> TaskLimits:
+    try:
+        return TaskLimits.from_json(draft.limits)
+    except InputError as error:
+        faults.append(error)
+        return TaskLimits()
+
+
 def _upcoming(task: Task, now: datetime, count: int) -> list[datetime]:
     if not task.schedule:
         return []
@@ -331,6 +357,7 @@ def _told(task: Task) -> Mapping[str, Any]:
         "description": task.description,
         "tags": list(task.tags),
         "schedule": task.schedule,
+        "limits": task.limits,
         "state": task.state.value,
         "version": task.version,
     }

@@ -64,6 +64,7 @@ class Task:
         owner: who answers for it; "" of a task of `dth transfer`.
         schedule: as `Schedule.to_json` writes it; empty where there is none.
         next_run_at: kept by the scheduler.
+        limits: as `TaskLimits.to_json` writes them; they hold at once, also for a run under way.
         version: counts updates, from 1; the store refuses to update from another one.
     """
 
@@ -80,6 +81,7 @@ class Task:
     schedule: Mapping[str, Any] = field(default_factory=dict)
     state: TaskState = TaskState.ACTIVE
     next_run_at: datetime | None = None
+    limits: Mapping[str, Any] = field(default_factory=dict)
     version: int = 1
 
 

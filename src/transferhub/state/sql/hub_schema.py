@@ -22,6 +22,7 @@ _IDENT = BigInteger().with_variant(Integer, "sqlite")
 _BYTES = Text().with_variant(Text(collation="C"), "postgresql")
 _NEVER = str((1 << 63) - 1)  # `cursors.NEVER`: one index has those without a moment last
 _EMPTY = text("''")
+_NOTHING = text("'{}'")
 
 
 def _words(name: str, default: TextClause | None = None) -> Column[str]:
@@ -52,6 +53,7 @@ tasks = Table(
     _moment("next_run_at", _NEVER),
     Column("sort_name", _BYTES, nullable=False, server_default=_EMPTY),
     _words("words", _EMPTY),
+    _words("limits", _NOTHING),
 )
 for _column in (tasks.c.created_at, tasks.c.updated_at, tasks.c.sort_name, tasks.c.next_run_at):
     Index(f"ix_tasks_{_column.name}_id", _column, tasks.c.id)
@@ -82,6 +84,7 @@ task_versions = Table(
     _words("schedule"),
     _words("state"),
     _moment("next_run_at"),
+    _words("limits", _NOTHING),
 )
 
 runs = Table(

@@ -147,6 +147,7 @@ CREATE TABLE task_versions (
     schedule TEXT NOT NULL,
     state TEXT NOT NULL,
     next_run_at BIGINT NOT NULL,
+    limits TEXT DEFAULT '{}' NOT NULL,
     CONSTRAINT pk_task_versions PRIMARY KEY (ident, version)
 );
 CREATE TABLE tasks (
@@ -167,6 +168,7 @@ CREATE TABLE tasks (
     next_run_at BIGINT DEFAULT '9223372036854775807' NOT NULL,
     sort_name TEXT DEFAULT '' NOT NULL,
     words TEXT DEFAULT '' NOT NULL,
+    limits TEXT DEFAULT '{}' NOT NULL,
     CONSTRAINT pk_tasks PRIMARY KEY (id),
     CONSTRAINT uq_tasks_ident UNIQUE (ident)
 );

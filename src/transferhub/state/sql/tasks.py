@@ -36,7 +36,7 @@ from transferhub.state.sql.session import Session
 
 _TASK = (
     "ident, name, kind, spec, fingerprint, created_at, version, updated_at, description, owner, "
-    "tags, schedule, state, next_run_at"
+    "tags, schedule, state, next_run_at, limits"
 )
 _WRITTEN = f"{_TASK}, sort_name, words"
 _INSERT = (
@@ -229,6 +229,7 @@ def _task_to_row(task: Task) -> Row:
         json.dumps(dict(task.schedule)),
         task.state.value,
         moment_value(task.next_run_at),
+        json.dumps(dict(task.limits)),
         to_words(sort_name(task)),
         to_words(search_text(task)),
     )
@@ -250,4 +251,5 @@ def _row_to_task(row: Row) -> Task:
         schedule=json.loads(row[11]),
         state=TaskState(row[12]),
         next_run_at=None if row[13] == NEVER else from_micros(row[13]),
+        limits=json.loads(row[14]),
     )
