@@ -22,7 +22,7 @@ def definitions(connection: Connection) -> object:
         rows = connection.execute(
             text("SELECT type, name, sql FROM sqlite_master WHERE name != 'alembic_version'")
         )
-        return sorted((kind, name, sorted(_lines(sql))) for kind, name, sql in rows)
+        return sorted((kind, name, _pieces(kind, sql)) for kind, name, sql in rows)
     columns = connection.execute(
         text(
             "SELECT table_name, column_name, data_type, character_maximum_length, is_nullable, "
@@ -42,9 +42,12 @@ def definitions(connection: Connection) -> object:
     return [[*map(tuple, rows)] for rows in (columns, indexes, constraints)]
 
 
-def _lines(sql: str | None) -> list[str]:
+def _pieces(kind: str, sql: str | None) -> list[str]:
+    """The parts of a table in any order: a later column stands after the others, on their line."""
     # A table that was made anew has its name in quotes.
-    return [line.strip().rstrip(",") for line in (sql or "").replace('"', "").splitlines()]
+    text = (sql or "").replace('"', "")
+    pieces = text.replace(",", "\n").splitlines() if kind == "table" else [text]
+    return sorted(piece.strip() for piece in pieces)
 
 
 @pytest.fixture
