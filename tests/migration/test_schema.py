@@ -47,7 +47,7 @@ def _pieces(kind: str, sql: str | None) -> list[str]:
     # A table that was made anew has its name in quotes.
     text = (sql or "").replace('"', "")
     pieces = text.replace(",", "\n").splitlines() if kind == "table" else [text]
-    return sorted(piece.strip() for piece in pieces)
+    return sorted(piece.strip() for piece in pieces if piece.strip(" )"))
 
 
 @pytest.fixture
