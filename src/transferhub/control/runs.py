@@ -11,7 +11,14 @@ from typing import Any, Protocol
 from transferhub.engine.progress import Summary
 from transferhub.engine.replication import Replication
 from transferhub.engine.report import document
-from transferhub.errors import InputError, RunError, StoreError, TransferHubError
+from transferhub.errors import (
+    ConflictError,
+    InputError,
+    LeaseLostError,
+    RunError,
+    StoreError,
+    TransferHubError,
+)
 from transferhub.model.clock import Clock, utc_now
 from transferhub.model.pages import RunFilter
 from transferhub.model.run import (
@@ -120,7 +127,9 @@ class Runs:
         return [other for other in others if (await self._ledger.totals(other)).uploads]
 
     async def _task(self, run: Run) -> Task:
+        """The task as it is, or as the run had it where it was deleted."""
         task = await self._tasks.get_task(run.task)
+        task = task or await self._tasks.task_version(run.task, run.task_version)
         if task is None:
             raise RunError(f"run {run.ident} belongs to a task that is not there any more")
         return task
@@ -174,17 +183,21 @@ class Runs:
             known = run
         # The former ones stay: this start may be killed before it has taken back what they held.
         everyone = dict.fromkeys([*workers, *known.workers])
-        started = replace(
-            known,
-            state=RunState.RUNNING,
-            started_at=known.started_at or self._clock(),
-            ended_at=None,
-            workers=tuple(islice(everyone, _MOST_WORKERS)),
-            resumed=known.resumed + (known.started_at is not None),
-            error="",
-            error_code="",
-        )
-        return await self._tasks.update_run(started), [WorkerId(w) for w in known.workers]
+        now = self._clock()
+
+        def started(run: Run) -> Run:
+            return replace(
+                run,
+                state=RunState.RUNNING,
+                started_at=run.started_at or now,
+                ended_at=None,
+                workers=tuple(islice(everyone, _MOST_WORKERS)),
+                resumed=run.resumed + (run.started_at is not None),
+                error="",
+                error_code="",
+            )
+
+        return await self._change(known, started), [WorkerId(w) for w in known.workers]
 
     def _new_ident(self) -> str:
         """Sorts by time, reads well: 20261124-093012-4f1a."""
@@ -193,17 +206,36 @@ class Runs:
     # Ending
 
     async def end(self, run: Run, summary: Summary) -> None:
-        await self._tasks.update_run(
-            replace(
+        """Records how the run ended.
+
+        Raises:
+            LeaseLostError: another keeper has it.
+        """
+        now = self._clock()
+
+        def ended(run: Run) -> Run:
+            return replace(
                 run,
                 state=summary.status,
-                ended_at=self._clock(),
+                ended_at=now,
                 error_code=summary.error_code,
                 error=summary.error,
                 workers=run.workers if summary.waiting else (),
                 summary=document(summary),
             )
-        )
+
+        await self._change(run, ended)
+
+    async def _change(self, run: Run, changed: Callable[[Run], Run]) -> Run:
+        """Changes the run, which people may give orders meanwhile."""
+        while True:
+            try:
+                return await self._tasks.update_run(changed(run))
+            except ConflictError:
+                fresh = await self._tasks.get_run(run.ident)
+                if fresh is None or fresh.keeper != run.keeper:
+                    raise LeaseLostError(f"run {run.ident} is another process's now") from None
+                run = fresh
 
     async def failed(self, run: Run, error: TransferHubError) -> Summary:
         """The end of a run that could not go on.

@@ -21,6 +21,7 @@ class Tuning:
     drain: how long a stopping worker lets its transfers go on.
     patience: how long an endpoint may be unreachable before the run fails.
     timeout: longest silence of a server that was asked, before it is asked again.
+    live: rates may come and go while the run is under way; to be ready for them costs a little.
     """
 
     processes: int = 1
@@ -35,6 +36,7 @@ class Tuning:
     drain: timedelta = timedelta(seconds=10)
     patience: timedelta = timedelta(minutes=5)
     timeout: timedelta = timedelta(minutes=1)
+    live: bool = False
 
     def share(self, processes: int) -> Tuning:
         """What one of so many processes may use."""

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from transferhub.control.keeper import worker_ids
 from transferhub.control.runs import Runs
 from transferhub.engine.execution import DeleteGuard, Execution, Job
 from transferhub.engine.folders import writing
 from transferhub.engine.progress import Observer, Summary
+from transferhub.engine.replication import Replication
 from transferhub.engine.report import write_report, write_summary
 from transferhub.engine.tuning import Tuning
 from transferhub.engine.worker import Worker
@@ -22,11 +23,12 @@ from transferhub.hosts.locks import only_process
 from transferhub.hosts.looking import Looker
 from transferhub.hosts.replications import Limits, open_replication
 from transferhub.hosts.state import open_ledger, open_task_store
+from transferhub.hosts.steering import Steering
 from transferhub.hosts.stores import describe_credentials
 from transferhub.model.run import Run, RunState
 from transferhub.model.transfer import WorkerId
 from transferhub.plugins.objects.spec import ObjectsSpec
-from transferhub.state.base import Ledger
+from transferhub.state.base import Ledger, TaskStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +36,7 @@ class State:
     """What is remembered of tasks, runs and transfers."""
 
     ledger: Ledger
+    tasks: TaskStore
     runs: Runs
 
     @classmethod
@@ -48,7 +51,7 @@ class State:
         stack.push_async_callback(ledger.aclose)
         tasks = await open_task_store(database)
         stack.push_async_callback(tasks.aclose)
-        return cls(ledger=ledger, runs=Runs(tasks, ledger))
+        return cls(ledger=ledger, tasks=tasks, runs=Runs(tasks, ledger))
 
 
 def _make(folder: Path) -> None:
@@ -72,30 +75,33 @@ class Carrier:
         *,
         talk: Callable[[str], None],
         observer: Observer | None,
+        holder: str = "",
     ) -> None:
         """Args:
         folder: of the state.
         database: URL of the same state, for worker processes.
+        holder: names this process in the ids of its workers; "" takes its process id.
         """
         self._folder = folder
         self._database = database
         self._env = env
         self._talk = talk
         self._observer = observer
+        self._holder = holder or str(os.getpid())
 
     async def carry(
         self,
         state: State,
         run: Run,
         spec: ObjectsSpec,
-        tuning: Tuning,
         processes: WorkerProcesses,
-        stop: asyncio.Event,
+        steering: Steering,
         *,
         scan: bool = True,
         verify: bool = False,
     ) -> Summary:
-        """Works on the run until it ends or `stop` is set.
+        """Works on the run until it ends or `steering` stops it. One that is handed over has not
+        ended, whatever the summary says: its keeper gives it back.
 
         Raises:
             InputError: the spec cannot be carried out; where the run had begun, it has failed.
@@ -103,6 +109,7 @@ class Carrier:
             StateError: the state cannot be used.
         """
         folder = run_folder(self._folder, run)
+        tuning = steering.tuning
         limits = Limits(tuning)
         async with AsyncExitStack() as stack:
             # First: what was typed wrong leaves no trace of a run.
@@ -110,25 +117,10 @@ class Carrier:
             stack.push_async_callback(replication.aclose)
             self._warn(spec)
             stack.enter_context(only_process(folder / "lock", f"run {run.ident}"))
-            pids = (os.getpid(), *processes.pids())
-            workers = [WorkerId(f"{run.ident}.{pid}") for pid in pids]
+            workers = self._workers(run, processes)
             run, former = await state.runs.begin(run, workers)
             try:
-                own = Worker(
-                    ident=workers[0],
-                    run=run.ident,
-                    ledger=state.ledger,
-                    replication=replication,
-                    tuning=tuning,
-                )
-                crew = LocalCrew(
-                    own,
-                    limits,
-                    processes,
-                    self._assignments(run, workers[1:], spec, tuning),
-                    state.ledger,
-                    tuning=tuning,
-                )
+                crew = self._crew(state, run, spec, steering, limits, replication, processes)
                 job = Job(
                     run=run.ident,
                     ledger=state.ledger,
@@ -141,10 +133,14 @@ class Carrier:
                     earlier_runs=await state.runs.with_uploads(run),
                     scan=scan,
                 )
-                summary = await Execution(job, talk=self._talk, observer=self._observer).run(stop)
+                summary = await Execution(job, talk=self._talk, observer=self._observer).run(
+                    steering.stop
+                )
+                if steering.handed_over and summary.status is RunState.CANCELLED:
+                    return summary
                 if verify and summary.status is not RunState.CANCELLED:
                     looker = Looker(self._folder, self._env, talk=self._talk)
-                    summary = await looker.verified(summary, spec, tuning, stop)
+                    summary = await looker.verified(summary, spec, tuning, steering.stop)
                     write_summary(folder / "summary.json", summary)
             except InputError as error:
                 await state.runs.end(run, await state.runs.failed(run, error))
@@ -158,6 +154,57 @@ class Carrier:
                 summary = await state.runs.failed(run, error)
             await state.runs.end(run, summary)
             return summary
+
+    async def join(
+        self,
+        state: State,
+        run: Run,
+        spec: ObjectsSpec,
+        processes: WorkerProcesses,
+        steering: Steering,
+    ) -> None:
+        """Works on a run that another process carries, until `steering` stops it.
+
+        Raises:
+            TransferHubError: what stopped a worker; the run is not touched by it.
+        """
+        limits = Limits(steering.tuning)
+        replication = open_replication(spec, steering.tuning, self._env, limits=limits)
+        try:
+            # An earlier process of this holder may have died with them.
+            await state.ledger.reclaim(run.ident, self._workers(run, processes))
+            crew = self._crew(state, run, spec, steering, limits, replication, processes)
+            await crew.work(steering.stop)
+        finally:
+            await replication.aclose()
+
+    def _workers(self, run: Run, processes: WorkerProcesses) -> list[WorkerId]:
+        return worker_ids(run.ident, self._holder, 1 + len(processes))
+
+    def _crew(
+        self,
+        state: State,
+        run: Run,
+        spec: ObjectsSpec,
+        steering: Steering,
+        limits: Limits,
+        replication: Replication,
+        processes: WorkerProcesses,
+    ) -> LocalCrew:
+        own, *others = self._workers(run, processes)
+        worker = Worker(
+            ident=own,
+            run=run.ident,
+            ledger=state.ledger,
+            replication=replication,
+            tuning=steering.tuning,
+        )
+        assignments = self._assignments(run, others, spec, steering.tuning)
+        crew = LocalCrew(
+            worker, limits, processes, assignments, state.ledger, tuning=steering.tuning
+        )
+        steering.attach(crew)
+        return crew
 
     async def supersede(
         self, state: State, spec: ObjectsSpec, tuning: Tuning, former: Sequence[Run]

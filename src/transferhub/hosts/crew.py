@@ -23,6 +23,7 @@ from transferhub.engine.worker import Worker
 from transferhub.errors import TransferHubError
 from transferhub.hosts.replications import Limits, open_replication
 from transferhub.hosts.state import open_ledger
+from transferhub.launchers.pipes import receive
 from transferhub.model.transfer import RunId, WorkerId
 from transferhub.plugins.objects.spec import ObjectsSpec
 from transferhub.state.base import Ledger
@@ -125,7 +126,7 @@ async def _supervise(
     stopper = asyncio.create_task(_stop(process, pipe, stop, within))
     try:
         pipe.send(assignment)
-        answer = await _receive(pipe)
+        answer = await receive(pipe)
     except (EOFError, OSError):
         process.join(_JOIN_SECONDS)
         back = await ledger.reclaim(assignment.run, [assignment.worker])
@@ -148,22 +149,6 @@ async def _stop(
         pipe.send(_STOP)
     await asyncio.sleep(within.total_seconds())
     process.kill()  # it hangs, and the run would with it
-
-
-async def _receive(pipe: Connection) -> object:
-    """The next message; EOFError where the other end is gone."""
-    loop = asyncio.get_running_loop()
-    ready = asyncio.Event()
-    loop.add_reader(pipe.fileno(), ready.set)
-    try:
-        while not pipe.poll():
-            ready.clear()
-            await ready.wait()
-        return pipe.recv()
-    except OSError:
-        raise EOFError from None
-    finally:
-        loop.remove_reader(pipe.fileno())
 
 
 # In the worker process
@@ -215,7 +200,7 @@ async def _carry_out(assignment: Assignment, pipe: Connection) -> TransferHubErr
 async def _listen(pipe: Connection, worker: Worker, limits: Limits, stop: asyncio.Event) -> None:
     while not stop.is_set():
         try:
-            message = await _receive(pipe)
+            message = await receive(pipe)
         except EOFError:
             os._exit(1)  # nobody is left to work for; the next start takes the leases back
         if isinstance(message, Tuning):
@@ -290,6 +275,11 @@ class LocalCrew:
         except BaseExceptionGroup as errors:
             raise first_error(errors) from None
 
+    def retune(self, tuning: Tuning) -> None:
+        """Changes what all of them together may use, also while they work."""
+        self._tuning = tuning
+        self._share()
+
     async def _needs_another(self, stop: asyncio.Event) -> None:
         """Returns when one more process would help, or `stop` is set."""
         looks = 0
@@ -301,12 +291,18 @@ class LocalCrew:
 
     def _grow(self, group: asyncio.TaskGroup, stop: asyncio.Event, more: int) -> None:
         """Shares with so many more, which start to work."""
-        before, self._size = self._size, self._size + more
-        share = self._tuning.share(self._size)
-        self._limits.retune(share)
-        self._own.retune(share)
-        for number in range(before - 1):
-            self._processes.retune(number, share)
+        before = self._size
+        share = self._tuning.share(before + more)
+        self._share(before + more)
+        self._size = before + more
         for number in range(before - 1, self._size - 1):
             work = replace(self._assignments[number], tuning=share)
             group.create_task(self._processes.work(number, work, self._ledger, stop))
+
+    def _share(self, size: int | None = None) -> None:
+        """Tells those that work what each may use, where there are so many."""
+        share = self._tuning.share(size or self._size)
+        self._limits.retune(share)
+        self._own.retune(share)
+        for number in range(self._size - 1):
+            self._processes.retune(number, share)

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from transferhub.engine.progress import Observer, Summary
 from transferhub.engine.report import write_report
 from transferhub.engine.tuning import Tuning
-from transferhub.errors import InputError
+from transferhub.errors import InputError, RunError
 from transferhub.hosts.carrier import Carrier, State
 from transferhub.hosts.crew import WorkerProcesses
 from transferhub.hosts.doctor import Finding, examine
@@ -21,6 +21,8 @@ from transferhub.hosts.locks import is_held
 from transferhub.hosts.looking import Looker
 from transferhub.hosts.settings import Settings
 from transferhub.hosts.state import database_url
+from transferhub.hosts.steering import Steering
+from transferhub.model.clock import utc_now
 from transferhub.model.run import RESUMABLE_STATES, Run, RunState, Task
 from transferhub.model.transfer import (
     FailureGroup,
@@ -68,7 +70,7 @@ class LocalHost:
                 self._tell_of(beside)
             run = former[0] if former and resume else state.runs.new(task)
             return await self._carrier.carry(
-                state, run, spec, tuning, processes, stop, verify=verify
+                state, run, spec, processes, Steering(tuning, stop), verify=verify
             )
 
         return self._with_workers(tuning, steps)
@@ -87,7 +89,8 @@ class LocalHost:
                 )
             spec = ObjectsSpec.from_json(task.spec)
             refuse_bad_lists(spec)
-            return await self._carrier.carry(state, found, spec, tuning, processes, stop)
+            self._refuse_kept(found)
+            return await self._carrier.carry(state, found, spec, processes, Steering(tuning, stop))
 
         return self._with_workers(tuning, steps)
 
@@ -105,6 +108,7 @@ class LocalHost:
         ) -> tuple[int, Summary | None]:
             found, task = await state.runs.find(run)
             spec = ObjectsSpec.from_json(task.spec)
+            self._refuse_kept(found)
             scan = found.state in RESUMABLE_STATES
             if scan:
                 refuse_bad_lists(spec)
@@ -112,10 +116,21 @@ class LocalHost:
             if not count:
                 return 0, None
             return count, await self._carrier.carry(
-                state, found, spec, tuning, processes, stop, scan=scan
+                state, found, spec, processes, Steering(tuning, stop), scan=scan
             )
 
         return self._with_workers(tuning, steps)
+
+    def _refuse_kept(self, run: Run) -> None:
+        """Raises RunError where a hub has the run."""
+        waits = run.state is RunState.QUEUED
+        kept = run.kept_until is not None and run.kept_until > utc_now()
+        if waits or (run.state is RunState.RUNNING and kept):
+            raise RunError(
+                f"run {run.ident} is {'queued' if waits else 'carried'} by a hub; stop it there"
+                " first, or let it go on",
+                code="already_running",
+            )
 
     async def _beside(self, state: State, spec: ObjectsSpec, task: Task) -> list[Run]:
         """Interrupted runs of the same places with other options, newest first."""

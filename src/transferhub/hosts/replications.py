@@ -30,8 +30,8 @@ class Limits:
     """What the stores of one process keep to. It can change while they work."""
 
     def __init__(self, tuning: Tuning) -> None:
-        self.requests = TokenBucket(tuning.requests) if tuning.requests else None
-        self.bandwidth = TokenBucket(tuning.bandwidth) if tuning.bandwidth else None
+        self.requests = _bucket(tuning.requests, tuning)
+        self.bandwidth = _bucket(tuning.bandwidth, tuning)
         self._tuning = tuning
         self._adaptive: list[AdaptiveLimit] = []
 
@@ -42,7 +42,7 @@ class Limits:
         return limit
 
     def retune(self, tuning: Tuning) -> None:
-        """Changes those that there are; where there was no rate, there is none later."""
+        """Changes the rates: those that there were, and any where the tuning was live."""
         self._tuning = tuning
         if self.requests is not None:
             self.requests.set_rate(tuning.requests)
@@ -50,6 +50,10 @@ class Limits:
             self.bandwidth.set_rate(tuning.bandwidth)
         for limit in self._adaptive:
             limit.set_most(_most(tuning))
+
+
+def _bucket(rate: float | None, tuning: Tuning) -> TokenBucket | None:
+    return TokenBucket(rate) if rate or tuning.live else None
 
 
 def _most(tuning: Tuning) -> int:

@@ -1,0 +1,311 @@
+"""The process that carries one run of a hub, or joins one."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import time
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from transferhub.control.keeper import Leave, Rates, Share
+from transferhub.control.schedule import window_now
+from transferhub.engine.progress import Progress
+from transferhub.engine.tuning import Tuning
+from transferhub.errors import (
+    LeaseLostError,
+    RunError,
+    StateError,
+    TransferHubError,
+)
+from transferhub.hosts.carrier import Carrier, State
+from transferhub.hosts.crew import WorkerProcesses
+from transferhub.hosts.steering import Steering
+from transferhub.launchers.pipes import receive
+from transferhub.model.clock import utc_now
+from transferhub.model.limits import TaskLimits
+from transferhub.model.run import Run, RunOrder, RunState, Task, Trigger
+from transferhub.model.schedule import Schedule
+from transferhub.model.transfer import RunId
+from transferhub.plugins.objects.key_lists import refuse_bad_lists
+from transferhub.plugins.objects.spec import ObjectsSpec
+
+log = logging.getLogger(__name__)
+
+_LOOK = timedelta(seconds=1)
+_RATES_SECONDS = 2.0
+_IDLE_LOOKS = 5
+"""A joined run in which nothing was open so often has no need of this process."""
+
+_BUSY = timedelta(seconds=2)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """What the process is told first, through its pipe and never through its arguments.
+
+    Attributes:
+        keeper: the member of the fleet that has the run, or that joins it.
+        joins: another member has the run.
+        tuning: what this machine allows, all of its runs together.
+        lease: how long the run stays with a silent keeper.
+    """
+
+    run: RunId
+    keeper: str
+    joins: bool
+    folder: Path
+    database: str
+    tuning: Tuning
+    share: Share
+    lease: timedelta
+
+
+def main(pipe: Connection) -> None:
+    """Receives an assignment and carries it out; ends when the other end of the pipe does."""
+    # Its keeper decides, and says so: a Ctrl-C, or a service that stops, reaches all processes.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        assignment = pipe.recv()
+    except (EOFError, OSError):
+        return
+    processes = WorkerProcesses(assignment.tuning.processes - 1)
+    try:
+        asyncio.run(_Carriage(assignment, pipe, processes).run())
+    finally:
+        processes.close()
+
+
+class _Carriage:
+    def __init__(
+        self, assignment: Assignment, pipe: Connection, processes: WorkerProcesses
+    ) -> None:
+        self._assignment = assignment
+        self._pipe = pipe
+        self._processes = processes
+        self._share = assignment.share
+        self._steering = Steering(assignment.tuning)
+        self._leaving = asyncio.Event()
+        self._closed = False
+        self._told_at = 0.0
+
+    async def run(self) -> None:
+        assignment = self._assignment
+        async with AsyncExitStack() as stack:
+            state = await State.open(assignment.folder, assignment.database, stack)
+            run = await state.tasks.get_run(assignment.run)
+            if run is None or not (assignment.joins or run.keeper == assignment.keeper):
+                return
+            task = await state.tasks.task_version(run.task, run.task_version)
+            if task is None:
+                raise RunError(f"run {run.ident} belongs to a task that is not there any more")
+            carrier = Carrier(
+                assignment.folder,
+                assignment.database,
+                dict(os.environ),
+                talk=self._talk,
+                observer=self._observe,
+                holder=assignment.keeper,
+            )
+            work = self._join if assignment.joins else self._carry
+            await self._beside(state, run, task, work(state, carrier, run, task))
+
+    async def _beside(
+        self, state: State, run: Run, task: Task, work: Coroutine[Any, Any, None]
+    ) -> None:
+        """Does the work while it listens to its keeper and keeps the run."""
+        keep = self._watch_joined if self._assignment.joins else self._keep
+        working = asyncio.ensure_future(work)
+        services = [
+            asyncio.ensure_future(self._listen()),
+            asyncio.ensure_future(self._unless_lost(keep(state, run, task), working)),
+        ]
+        try:
+            await working
+        except asyncio.CancelledError:
+            log.warning("run %s is another process's now", run.ident, extra=self._about("run_lost"))
+        finally:
+            for service in services:
+                service.cancel()
+            await asyncio.gather(*services, return_exceptions=True)
+
+    async def _unless_lost(
+        self, keeping: Coroutine[Any, Any, None], working: asyncio.Future[None]
+    ) -> None:
+        try:
+            await keeping
+        except LeaseLostError:
+            working.cancel()
+
+    # Carrying
+
+    async def _carry(self, state: State, carrier: Carrier, run: Run, task: Task) -> None:
+        try:
+            spec = ObjectsSpec.from_json(task.spec)
+            refuse_bad_lists(spec)
+            while await self._open_window(run, task):
+                await carrier.carry(state, run, spec, self._processes, self._steering)
+                if not self._closed:
+                    break
+        except RunError as error:
+            if error.code != "already_running":
+                raise
+            # A former process of this run, on this machine, has not heard yet that it lost it.
+            log.warning("%s", error.message, extra=self._about("run_held"))
+            await asyncio.sleep(_BUSY.total_seconds())
+            self._steering.hand_over()
+        except (LeaseLostError, StateError):
+            raise
+        except TransferHubError as error:
+            await self._fail(state, error)
+        if self._steering.handed_over:
+            await state.tasks.release_run(run)
+
+    async def _fail(self, state: State, error: TransferHubError) -> None:
+        """Records it, where nobody has yet."""
+        fresh = await state.tasks.get_run(self._assignment.run)
+        if fresh is not None and fresh.state is RunState.RUNNING:
+            await state.runs.end(fresh, await state.runs.failed(fresh, error))
+
+    async def _open_window(self, run: Run, task: Task) -> bool:
+        """Waits until the task may run; False where it is not to run any more."""
+        while not self._leaving.is_set() and not self._may_run(run, task):
+            if self._steering.stop.is_set() and not self._closed:
+                break
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._leaving.wait(), _LOOK.total_seconds())
+        if self._leaving.is_set():
+            self._steering.hand_over()
+            return False
+        if self._closed:
+            self._closed = False
+            self._steering = Steering(self._steering.tuning)
+        return True
+
+    def _may_run(self, run: Run, task: Task) -> bool:
+        """Whoever starts a run by hand means now."""
+        if not task.schedule or run.trigger is Trigger.PERSON:
+            return True
+        return window_now(Schedule.from_json(task.schedule), utc_now()).may_run
+
+    # Keeping
+
+    async def _keep(self, state: State, run: Run, task: Task) -> None:
+        """Renews the run's lease, and hears what is ordered.
+
+        Raises:
+            LeaseLostError
+        """
+        while True:
+            try:
+                await self._look(state, run, task)
+            except StateError as error:
+                # Away for a moment; where it lasts, another keeper takes the run, and we hear it.
+                log.warning("the state: %s", error.message, extra=self._about("keeper_state"))
+            await asyncio.sleep(_LOOK.total_seconds())
+
+    async def _look(self, state: State, run: Run, task: Task) -> None:
+        kept = await state.tasks.keep_run(run, self._assignment.lease)
+        present = await state.tasks.get_task(task.ident) or task
+        self._steering.retune(self._tuned(present))
+        match kept.order:
+            case RunOrder.STOP:
+                self._steering.stop.set()
+            case RunOrder.ABANDON:
+                self._steering.abandon()
+        if not self._closed and not self._may_run(run, present):
+            log.info("its window closed", extra=self._about("window_closed"))
+            self._closed = True
+            self._steering.hand_over()
+
+    def _tuned(self, task: Task) -> Tuning:
+        """What of the limits this process may use now."""
+        tuning, share = self._assignment.tuning, self._share
+        limits = TaskLimits.from_json(task.limits)
+        bandwidth = limits.bandwidth
+        if task.schedule:
+            bandwidth = window_now(Schedule.from_json(task.schedule), utc_now()).limit(bandwidth)
+        return replace(
+            tuning,
+            concurrency=min(tuning.concurrency, limits.concurrency or tuning.concurrency),
+            bandwidth=_whole(_least(bandwidth, tuning.bandwidth, share)),
+            requests=_least(limits.requests, tuning.requests, share),
+            drain=self._steering.tuning.drain,
+        )
+
+    # Joining
+
+    async def _join(self, state: State, carrier: Carrier, run: Run, task: Task) -> None:
+        spec = ObjectsSpec.from_json(task.spec)
+        self._steering.retune(self._tuned(task))
+        await carrier.join(state, run, spec, self._processes, self._steering)
+
+    async def _watch_joined(self, state: State, run: Run, task: Task) -> None:
+        """Stops where the run has ended, or where nothing was open for a while."""
+        idle = 0
+        while idle < _IDLE_LOOKS:
+            with suppress(StateError):
+                fresh = await state.tasks.get_run(run.ident)
+                if fresh is None or fresh.state is not RunState.RUNNING:
+                    break
+                if fresh.order is not RunOrder.NONE:
+                    break
+                self._steering.retune(self._tuned(await state.tasks.get_task(task.ident) or task))
+                idle = 0 if (await state.ledger.totals(run.ident)).open else idle + 1
+            await asyncio.sleep(_LOOK.total_seconds())
+        self._steering.stop.set()
+
+    # The keeper
+
+    async def _listen(self) -> None:
+        while True:
+            try:
+                message = await receive(self._pipe)
+            except EOFError:
+                message = Leave()  # the keeper died
+            match message:
+                case Share():
+                    self._share = message
+                case Leave():
+                    self._leaving.set()
+                    self._steering.hand_over()
+                    return
+
+    def _observe(self, progress: Progress) -> None:
+        now = time.monotonic()
+        if now - self._told_at >= _RATES_SECONDS:
+            self._told_at = now
+            rates = Rates(
+                objects_per_second=progress.objects_per_second,
+                bytes_per_second=progress.bytes_per_second,
+            )
+            with suppress(OSError):
+                self._pipe.send(rates)
+
+    def _talk(self, sentence: str) -> None:
+        log.info("%s", sentence, extra=self._about("run_said"))
+
+    def _about(self, action: str) -> dict[str, str]:
+        return {"action": action, "run": self._assignment.run, "worker": self._assignment.keeper}
+
+
+def _least(of_task: float | None, of_host: float | None, share: Share) -> float | None:
+    """The smaller of both limits' parts; None where there is no limit."""
+    parts = [
+        limit / among
+        for limit, among in ((of_task, share.of_run), (of_host, share.of_host))
+        if limit is not None
+    ]
+    return min(parts, default=None)
+
+
+def _whole(rate: float | None) -> int | None:
+    return None if rate is None else max(1, int(rate))
