@@ -13,7 +13,7 @@ from typing import Protocol
 from transferhub.engine.folders import emptied, writing
 from transferhub.engine.groups import first_error, unless
 from transferhub.engine.progress import Observer, Phase, Progress, Summary
-from transferhub.engine.replication import Replication
+from transferhub.engine.replication import Find, Replication
 from transferhub.engine.report import balance, write_report, write_summary
 from transferhub.errors import GuardError, StoreError
 from transferhub.model.run import RunState
@@ -50,7 +50,10 @@ class DeleteGuard:
     def check(self, totals: Totals, destination: str) -> None:
         """Raises GuardError where `totals` holds too many."""
         extra = totals.tally(Action.DELETE, TransferState.HELD).count
-        seen = totals.scan.scanned_destination
+        self.check_count(extra, totals.scan.scanned_destination, destination)
+
+    def check_count(self, extra: int, seen: int, destination: str) -> None:
+        """Raises GuardError where `extra` of `seen` objects are too many."""
         percent = 100.0 * extra / seen if seen else 0.0
         says = f"{extra} of {seen} objects ({percent:.1f} %) would be deleted from {destination}"
         for name, value, limit in (
@@ -63,6 +66,17 @@ class DeleteGuard:
                     " deleted. Look at the report's EXTRA keys, and raise the limit if they may go",
                     code=name,
                 )
+
+
+class Guard(Protocol):
+    """Has the last word on the deletes that are HELD at the end of a run."""
+
+    @property
+    def delete(self) -> bool:
+        """Whether any may be deleted."""
+
+    def check(self, totals: Totals, destination: str) -> None:
+        """Raises GuardError where none may be."""
 
 
 class Crew(Protocol):
@@ -88,18 +102,20 @@ class Job:
         earlier_runs: of the same task, ended; uploads that they could not abort are aborted now.
         destination: for messages.
         folder: the run's own, for its report and its spool.
+        find: finds instead of the replication's own finder.
     """
 
     run: RunId
     ledger: Ledger
     replication: Replication
     crew: Crew
-    guard: DeleteGuard
+    guard: Guard
     destination: str
     folder: Path
     former_workers: Sequence[WorkerId] = ()
     earlier_runs: Sequence[RunId] = ()
     scan: bool = True
+    find: Find | None = None
 
 
 class Execution:
@@ -193,7 +209,8 @@ class Execution:
         job = self._job
         if job.scan:
             spool = emptied(job.folder / "spool")
-            await job.replication.find(job.run, job.ledger, spool, self.note)
+            find = job.find or job.replication.find
+            await find(job.run, job.ledger, spool, self.note)
         self._meter.listing = False
         await self._settled()
         if job.guard.delete and job.scan:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -10,6 +10,10 @@ from typing import Protocol
 from transferhub.engine.finder import ScanRecord
 from transferhub.errors import TransferHubError
 from transferhub.model.transfer import Part, RunId, Transfer, TransferState, Upload
+from transferhub.state.base import Ledger
+
+Find = Callable[[RunId, Ledger, Path, Callable[[str], None]], Awaitable[None]]
+"""Records what a run is to do, as `Replication.find` does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
