@@ -73,6 +73,14 @@ class App:
         finally:
             display.close()
 
+    @contextmanager
+    def process(self, params: Params) -> Iterator[tuple[Settings, Callable[[str], None]]]:
+        """The settings of a process that runs until it is stopped, and what tells of it."""
+        settings = read_all(lambda faults: read_settings(params, faults))
+        level = "debug" if self.debug else settings.log.value
+        with log_shown(level, Quiet(), self.err):
+            yield settings, lambda sentence: self.out.line(f"dth: {shown(sentence)}")
+
     def _display(self, *, quiet: bool) -> Quiet:
         if quiet:
             return Quiet()

@@ -39,6 +39,7 @@ _PLAIN = (
 _FILES = ("prefix_list", "manifest")
 SETTING_FLAGS = (
     "state",
+    "database",
     "processes",
     "concurrency",
     "listers",

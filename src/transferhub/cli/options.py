@@ -266,6 +266,26 @@ def output_options(*, progress: bool, json: str) -> list[Option]:
     ]
 
 
+def process_options() -> list[Option]:
+    """Of a process of a hub."""
+    return [
+        Option(
+            ["--runs"],
+            metavar="COUNT",
+            default="4",
+            help="Runs that this machine carries at once; 0 for none. [default: 4]",
+        ),
+        Option(
+            ["--database"],
+            metavar="URL",
+            help="postgresql://USER@HOST/DATABASE; a password belongs in DTH_DATABASE or in"
+            " ~/.pgpass. [env: DTH_DATABASE; default: SQLite in the state folder]",
+        ),
+        *speed_options(),
+        *output_options(progress=False, json=""),
+    ]
+
+
 def filter_options() -> list[Option]:
     """Which failures of a run."""
     return [

@@ -20,6 +20,8 @@ COMMANDS: Mapping[str, str] = {
     "redrive": "Try the failed objects of a run again.",
     "resume": "Go on with a run that was interrupted.",
     "report": "Print where the report of a run is.",
+    "up": "Start the hub: tasks, schedules, API, and their runs on this machine.",
+    "worker": "Carry runs of a hub on this machine, too.",
     "doctor": "Check settings, versions, stores and clock.",
 }
 """Name to what it does, as the overview says it; known without loading any command."""

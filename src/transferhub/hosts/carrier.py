@@ -11,7 +11,6 @@ from pathlib import Path
 from transferhub.control.keeper import worker_ids
 from transferhub.control.runs import Runs
 from transferhub.engine.execution import DeleteGuard, Execution, Job
-from transferhub.engine.folders import writing
 from transferhub.engine.progress import Observer, Summary
 from transferhub.engine.replication import Replication
 from transferhub.engine.report import write_report, write_summary
@@ -22,7 +21,7 @@ from transferhub.hosts.crew import Assignment, LocalCrew, WorkerProcesses
 from transferhub.hosts.locks import only_process
 from transferhub.hosts.looking import Looker
 from transferhub.hosts.replications import Limits, open_replication
-from transferhub.hosts.state import open_ledger, open_task_store
+from transferhub.hosts.state import make_folder, open_ledger, open_task_store
 from transferhub.hosts.steering import Steering
 from transferhub.hosts.stores import describe_credentials
 from transferhub.model.run import Run, RunState
@@ -46,17 +45,12 @@ class State:
         Raises:
             StateError: it cannot be used.
         """
-        _make(folder)
+        make_folder(folder)
         ledger = await open_ledger(database)
         stack.push_async_callback(ledger.aclose)
         tasks = await open_task_store(database)
         stack.push_async_callback(tasks.aclose)
         return cls(ledger=ledger, tasks=tasks, runs=Runs(tasks, ledger))
-
-
-def _make(folder: Path) -> None:
-    with writing("the state folder", folder):
-        folder.mkdir(parents=True, exist_ok=True)
 
 
 def run_folder(state: Path, run: Run) -> Path:

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from transferhub.engine.folders import writing
 from transferhub.hosts.settings import Settings
 from transferhub.state.base import Ledger, TaskStore
 from transferhub.state.sql import SqlLedger, SqlTaskStore
+
+
+def make_folder(folder: Path) -> None:
+    """Makes the state folder; raises StateError where it cannot be made."""
+    with writing("the state folder", folder):
+        folder.mkdir(parents=True, exist_ok=True)
 
 
 def database_url(settings: Settings) -> str:
