@@ -16,9 +16,12 @@ from tests.conformance.ledger_leasing import LeasingTests
 from tests.conformance.ledger_parts import PartTests
 from tests.conformance.ledger_reading import ReadingTests
 from tests.conformance.ledger_recording import RecordingTests
+from tests.conformance.ledger_replacing import ReplacingTests
 
 
-class LedgerSuite(RecordingTests, LeasingTests, PartTests, FailingTests, ReadingTests):
+class LedgerSuite(
+    RecordingTests, ReplacingTests, LeasingTests, PartTests, FailingTests, ReadingTests
+):
     """Every test of the port. See LedgerFacts for what a subclass gives."""
 
 

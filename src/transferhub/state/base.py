@@ -50,6 +50,18 @@ class Ledger(Protocol):
             How many transfers were added.
         """
 
+    async def replace(
+        self, run: RunId, transfers: Sequence[Transfer], shards: Sequence[Shard] = ()
+    ) -> bool:
+        """As `record`, but a key that the run has already begins anew, with all its attempts.
+
+        Returns:
+            False where one of the keys is open: nothing was written then.
+        """
+
+    async def known(self, run: RunId, keys: Sequence[str]) -> Mapping[str, TransferRecord]:
+        """What the run has of these keys, without history."""
+
     async def shards(self, run: RunId) -> Sequence[Shard]: ...
 
     async def lease(

@@ -7,7 +7,14 @@ from collections.abc import Callable, Sequence
 from fnmatch import translate
 from typing import TypeVar
 
-from transferhub.model.transfer import Action, Failure, TransferState, Upload, WorkKind
+from transferhub.model.transfer import (
+    Action,
+    Failure,
+    Transfer,
+    TransferState,
+    Upload,
+    WorkKind,
+)
 
 HISTORY_LIMIT = 20
 """The newest failed attempts that are kept of a transfer."""
@@ -19,6 +26,11 @@ END_STATES = frozenset({TransferState.DONE, TransferState.VANISHED, TransferStat
 """An outcome may be one of these."""
 
 _Item = TypeVar("_Item")
+
+
+def check_start(transfers: Sequence[Transfer]) -> None:
+    if not START_STATES.issuperset([transfer.state for transfer in transfers]):
+        raise ValueError("a transfer starts in WAITING, HELD or ARCHIVED")
 
 
 def key_matcher(glob: str) -> Callable[[str], bool]:

@@ -129,6 +129,13 @@ class LedgersAgree(RuleBasedStateMachine):
         self.same(lambda _, ledger: ledger.record(RUN, transfers, shards))
 
     @rule(
+        transfers=st.lists(_transfers, max_size=2),
+        shards=st.lists(_shards, max_size=1),
+    )
+    def replace(self, transfers: list[Transfer], shards: list[Shard]) -> None:
+        self.same(lambda _, ledger: ledger.replace(RUN, transfers, shards))
+
+    @rule(
         limit=st.integers(1, 12),
         max_bytes=st.integers(0, 60) | st.just(1_000),
         worker=st.sampled_from(WORKERS),
@@ -146,6 +153,10 @@ class LedgersAgree(RuleBasedStateMachine):
         )
         assert [*map(bare, first)] == [*map(bare, second)]
         self.leases = [*self.leases, *zip(first, second, strict=True)][-24:]
+
+    @rule(keys=st.lists(_keys, max_size=3))
+    def known(self, keys: list[str]) -> None:
+        self.same(lambda _, ledger: ledger.known(RUN, keys))
 
     @rule(seconds=st.integers(1, 40))
     def pass_time(self, seconds: int) -> None:

@@ -96,6 +96,8 @@ async def ask_everything(ledger: Ledger, clock: FakeClock) -> None:
     assert [record async for record in ledger.transfers(RUN, states=[TransferState.DONE])]
     assert [record async for record in ledger.transfers(RUN)]
     await ledger.failures(RUN)
+    await ledger.known(RUN, ["key-000003", "x"])
+    await ledger.replace(RUN, [at.transfer for at in leases[3:5]])
     await ledger.totals(RUN)
     await ledger.shards(RUN)
 

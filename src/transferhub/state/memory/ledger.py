@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import count, groupby
 
 from transferhub.errors import LeaseLostError
 from transferhub.model.clock import Clock, utc_now
 from transferhub.model.transfer import (
+    OPEN_STATES,
     Attempt,
     Failure,
     FailureGroup,
@@ -31,8 +32,8 @@ from transferhub.model.transfer import (
 from transferhub.state.memory.book import AT_ONCE, Book, Entry, Work
 from transferhub.state.rules import (
     END_STATES,
-    START_STATES,
     attempts_after_part,
+    check_start,
     fair_batch,
     key_matcher,
 )
@@ -51,8 +52,7 @@ class MemoryLedger:
     async def record(
         self, run: RunId, transfers: Sequence[Transfer], shards: Sequence[Shard] = ()
     ) -> int:
-        if not START_STATES.issuperset(transfer.state for transfer in transfers):
-            raise ValueError("a transfer starts in WAITING, HELD or ARCHIVED")
+        check_start(transfers)
         book = self._books.setdefault(run, Book(self._idents))
         before = len(book.entries)
         for transfer in transfers:
@@ -60,6 +60,24 @@ class MemoryLedger:
                 book.add(transfer)
         book.shards.update((shard.ident, shard) for shard in shards)
         return len(book.entries) - before
+
+    async def replace(
+        self, run: RunId, transfers: Sequence[Transfer], shards: Sequence[Shard] = ()
+    ) -> bool:
+        check_start(transfers)
+        known = self._book(run).entries
+        former = {at.key: known[at.key] for at in transfers if at.key in known}
+        if any(entry.state in OPEN_STATES for entry in former.values()):
+            return False
+        await self.record(run, transfers, shards)
+        newest = {transfer.key: transfer for transfer in transfers}
+        for key, entry in former.items():
+            self._begin_anew(self._book(run), entry, newest[key])
+        return True
+
+    async def known(self, run: RunId, keys: Sequence[str]) -> Mapping[str, TransferRecord]:
+        known = self._book(run).entries
+        return {key: known[key].record(history=False) for key in keys if key in known}
 
     async def shards(self, run: RunId) -> Sequence[Shard]:
         return [*self._book(run).shards.values()]
@@ -297,6 +315,14 @@ class MemoryLedger:
         entry.moved_bytes, entry.destination_etag = outcome.moved_bytes, outcome.etag
         entry.code, entry.message, entry.note = outcome.code, "", outcome.note
         entry.ended_at = self._clock()
+
+    def _begin_anew(self, book: Book, entry: Entry, transfer: Transfer) -> None:
+        book.move(entry, transfer.state, transfer)
+        entry.moved_bytes, entry.destination_etag, entry.ended_at = 0, "", None
+        entry.code, entry.message, entry.note = "", "", ""
+        entry.work.attempts = 0
+        if transfer.state is TransferState.WAITING:
+            book.queue(entry.work, AT_ONCE)
 
     def _finish_if_whole(self, book: Book, entry: Entry) -> None:
         if not entry.open_parts:

@@ -49,7 +49,7 @@ class Dialect(ABC):
         """Begins a transaction that sees one state of the database, or may write."""
 
     @abstractmethod
-    def list(self, values: Sequence[int]) -> object:
+    def list(self, values: Sequence[int] | Sequence[str]) -> object:
         """The parameter of `any_of`."""
 
     @abstractmethod
@@ -97,7 +97,7 @@ class SqliteDialect(Dialect):
         # A transaction that begins as a reader cannot always become a writer; see SQLITE_BUSY.
         connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
 
-    def list(self, values: Sequence[int]) -> object:
+    def list(self, values: Sequence[int] | Sequence[str]) -> object:
         return _to_json(values)
 
     def execute(self, connection: Connection, sql: str, values: Row) -> int:
@@ -153,7 +153,7 @@ class PostgresDialect(Dialect):
         if not write:
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
 
-    def list(self, values: Sequence[int]) -> object:
+    def list(self, values: Sequence[int] | Sequence[str]) -> object:
         return [*values]
 
     def execute(self, connection: Connection, sql: str, values: Row) -> int:

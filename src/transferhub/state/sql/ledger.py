@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import timedelta
 from itertools import count
 from typing import Self
@@ -25,6 +25,7 @@ from transferhub.model.transfer import (
     UploadRecord,
     WorkerId,
 )
+from transferhub.state.rules import check_start
 from transferhub.state.sql import (
     dead_letters,
     ending,
@@ -61,10 +62,21 @@ class SqlLedger:
     async def record(
         self, run: RunId, transfers: Sequence[Transfer], shards: Sequence[Shard] = ()
     ) -> int:
-        recording.check_start(transfers)
+        check_start(transfers)
         return await self._database.write(
             lambda session: recording.record(session, run, transfers, shards)
         )
+
+    async def replace(
+        self, run: RunId, transfers: Sequence[Transfer], shards: Sequence[Shard] = ()
+    ) -> bool:
+        check_start(transfers)
+        return await self._database.write(
+            lambda session: recording.replace(session, run, transfers, shards)
+        )
+
+    async def known(self, run: RunId, keys: Sequence[str]) -> Mapping[str, TransferRecord]:
+        return await self._database.read(lambda session: reading.known(session, run, keys))
 
     async def shards(self, run: RunId) -> Sequence[Shard]:
         return await self._database.read(lambda session: recording.shards(session, run))

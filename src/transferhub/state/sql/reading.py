@@ -84,6 +84,16 @@ def transfers_after(
     return [to_record(row) for row in rows]
 
 
+def known(session: Session, run: RunId, keys: Sequence[str]) -> Mapping[str, TransferRecord]:
+    rows = session.fetch(
+        RECORD_COLUMNS,
+        f"FROM transfers WHERE run_id = ? AND key {session.dialect.any_of}",
+        find_run(session, run),
+        session.dialect.list([to_text(key) for key in keys]),
+    )
+    return {record.transfer.key: record for record in map(to_record, rows)}
+
+
 def to_record(row: Row) -> TransferRecord:
     """Reads RECORD_COLUMNS."""
     state, attempts, moved_bytes, etag, code, message, note, ended_at = row[_WIDTH:]

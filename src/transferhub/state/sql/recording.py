@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from transferhub.model.transfer import RunId, ScanCounts, Shard, Transfer
-from transferhub.state.rules import START_STATES
 from transferhub.state.sql.codec import (
     ACTION_CODES,
     DIFFERENCE_CODES,
@@ -34,6 +33,18 @@ _TRANSFER_COLUMNS: Columns = (
     ("detail", "TEXT"),
     ("state", "BIGINT"),
 )
+_SIZE, _ACTION, _STATE = (
+    [name for name, _ in _TRANSFER_COLUMNS].index(name) for name in ("size", "action", "state")
+)
+_ANEW_COLUMNS: Columns = (("id", "BIGINT"), *_TRANSFER_COLUMNS[1:])
+_BEGIN_ANEW = (
+    f"UPDATE transfers SET {', '.join(f'{name} = v.{name}' for name, _ in _ANEW_COLUMNS[1:])}, "
+    "due = 0, token = NULL, worker = NULL, attempts = 0, finish = 0, open_parts = 0, "
+    "upload_ref = NULL, moved_bytes = 0, destination_etag = NULL, code = NULL, message = NULL, "
+    "note = NULL, ended_at = NULL "
+    "FROM ({rows}) AS v WHERE transfers.id = v.id"
+)
+
 _SHARD_COLUMNS: Columns = (
     ("ident", "TEXT"),
     ("done", "BIGINT"),
@@ -65,9 +76,30 @@ def record(
     return added
 
 
-def check_start(transfers: Sequence[Transfer]) -> None:
-    if not START_STATES.issuperset([transfer.state for transfer in transfers]):
-        raise ValueError("a transfer starts in WAITING, HELD or ARCHIVED")
+def replace(
+    session: Session, run: RunId, transfers: Sequence[Transfer], shards: Sequence[Shard]
+) -> bool:
+    run_id = open_run(session, run)
+    newest = {to_text(transfer.key): _to_row(transfer) for transfer in transfers}
+    former = session.fetch(
+        "id, key, action, state, size",
+        f"FROM transfers WHERE run_id = ? AND key {session.dialect.any_of} "
+        f"ORDER BY id {session.dialect.lock}",
+        run_id,
+        session.dialect.list([*newest]),
+    )
+    if any(row[3] <= IN_PARTS for row in former):
+        return False
+    record(session, run, transfers, shards)
+    tallies, rows = Tallies(), []
+    for ident, key, action, state, size in former:
+        anew = newest[key]
+        tallies.add(run_id, action, state, -1, -size)
+        tallies.add(run_id, anew[_ACTION], anew[_STATE], 1, anew[_SIZE])
+        rows.append((ident, *anew[1:]))
+    session.execute_rows(_BEGIN_ANEW, _ANEW_COLUMNS, rows)
+    tallies.save(session)
+    return True
 
 
 def shards(session: Session, run: RunId) -> Sequence[Shard]:
