@@ -13,6 +13,7 @@ A new ledger passes it with a subclass like this:
 from tests.conformance.ledger_facts import FakeClock
 from tests.conformance.ledger_failing import FailingTests
 from tests.conformance.ledger_leasing import LeasingTests
+from tests.conformance.ledger_pages import PageTests
 from tests.conformance.ledger_parts import PartTests
 from tests.conformance.ledger_reading import ReadingTests
 from tests.conformance.ledger_recording import RecordingTests
@@ -20,7 +21,7 @@ from tests.conformance.ledger_replacing import ReplacingTests
 
 
 class LedgerSuite(
-    RecordingTests, ReplacingTests, LeasingTests, PartTests, FailingTests, ReadingTests
+    RecordingTests, ReplacingTests, LeasingTests, PartTests, FailingTests, ReadingTests, PageTests
 ):
     """Every test of the port. See LedgerFacts for what a subclass gives."""
 

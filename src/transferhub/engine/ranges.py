@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Sequence
+
+from transferhub.model.keys import next_letter
 
 _DIGITS = 16
 """Characters of a key that take part in a split, after what both ends have in common."""
 
 _SHARES = 1 << 30
 """Shares of an interval are multiples of this part of it."""
-
-_SURROGATES = range(0xD800, 0xE000)
 
 
 class Alphabet:
@@ -36,14 +35,7 @@ class Alphabet:
         place = bisect_right(self.letters, letter)
         if place < len(self.letters):
             return self.letters[place]
-        return _successor(letter)
-
-
-def _successor(letter: str) -> str:
-    code = ord(letter) + 1
-    if code in _SURROGATES:  # no characters of UTF-8
-        code = _SURROGATES.stop
-    return chr(min(code, sys.maxunicode))
+        return next_letter(letter)
 
 
 def merge_prefixes(prefixes: Iterable[str]) -> list[str]:

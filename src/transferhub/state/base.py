@@ -158,9 +158,39 @@ class Ledger(Protocol):
     async def failure_groups(self, run: RunId) -> Sequence[FailureGroup]:
         """Dead letters counted by code, most first."""
 
-    async def redrive(self, run: RunId, *, code: str = "", key: str = "*") -> int:
-        """Queues dead letters again with all their attempts; the history stays. Returns how
-        many."""
+    async def redrive(
+        self, run: RunId, *, code: str = "", key: str = "*", keys: Sequence[str] = ()
+    ) -> int:
+        """Queues dead letters again with all their attempts; the history stays. Returns how many.
+
+        Args:
+            code: see `failures`.
+            key: see `failures`.
+            keys: only these; any where it is empty.
+        """
+
+    async def page(
+        self,
+        run: RunId,
+        *,
+        prefix: str = "",
+        states: Sequence[TransferState] = (),
+        code: str = "",
+        after: str = "",
+        limit: int = 100,
+    ) -> Page[TransferRecord]:
+        """Some transfers by key, with their history and without a total; cheap whatever the run
+        holds. To keep it so, a page may have fewer than `limit`, even none, before the last one:
+        only an empty cursor tells that nothing follows.
+
+        Args:
+            prefix: what their keys start with.
+            states: only these; all where it is empty.
+            code: only this error code, which FAILED and SKIPPED transfers have; "" for all.
+
+        Raises:
+            InputError: `after` is no cursor of a list of transfers.
+        """
 
     def transfers(
         self, run: RunId, *, states: Sequence[TransferState] = ()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from transferhub.errors import InputError
+from transferhub.model.keys import can_be_key
 from transferhub.model.pages import TaskSort
 
 RUNS = "runs"
@@ -16,6 +18,7 @@ RUNS = "runs"
 NEVER = (1 << 63) - 1
 """Stands for no moment at all, after all moments."""
 
+_TRANSFERS = "transfers"
 _MOST = 1 << 63
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -38,8 +41,30 @@ def order_of_tasks(sort: TaskSort, *, descending: bool) -> str:
 
 
 def write_cursor(order: str, place: Place) -> str:
-    text = json.dumps([order, place.value, place.number], separators=(",", ":"))
-    return urlsafe_b64encode(text.encode()).decode()
+    return _write([order, place.value, place.number])
+
+
+def write_key_cursor(key: str) -> str:
+    """Of a list of transfers, which is in the order of their keys."""
+    return _write([_TRANSFERS, key])
+
+
+def read_key_cursor(cursor: str) -> str | None:
+    """The key after which the page begins; None for the first page.
+
+    Raises:
+        InputError: no cursor of a list of transfers.
+    """
+    if not cursor:
+        return None
+    try:
+        written, key = json.loads(urlsafe_b64decode(cursor.encode()))
+        fits = written == _TRANSFERS and isinstance(key, str) and can_be_key(key)
+    except (ValueError, TypeError, RecursionError):
+        fits = False
+    if not fits:
+        raise _refused()
+    return str(key)
 
 
 def read_cursor(order: str, cursor: str, kind: type[int | str]) -> Place | None:
@@ -65,5 +90,14 @@ def read_cursor(order: str, cursor: str, kind: type[int | str]) -> Place | None:
     except (ValueError, TypeError, RecursionError):
         fits = False
     if not fits or written != order:
-        raise InputError("after", "is no cursor of this list: use the one of a page of it")
+        raise _refused()
     return Place(value, number)
+
+
+def _write(values: Sequence[object]) -> str:
+    text = json.dumps(values, separators=(",", ":"))
+    return urlsafe_b64encode(text.encode()).decode()
+
+
+def _refused() -> InputError:
+    return InputError("after", "is no cursor of this list: use the one of a page of it")

@@ -25,6 +25,8 @@ START_STATES = frozenset({TransferState.WAITING, TransferState.HELD, TransferSta
 END_STATES = frozenset({TransferState.DONE, TransferState.VANISHED, TransferState.SKIPPED})
 """An outcome may be one of these."""
 
+_CODED_STATES = (TransferState.FAILED, TransferState.SKIPPED)
+
 _Item = TypeVar("_Item")
 
 
@@ -39,6 +41,16 @@ def key_matcher(glob: str) -> Callable[[str], bool]:
         return lambda _key: True
     pattern = re.compile(translate(glob))
     return lambda key: pattern.match(key) is not None
+
+
+def glob_prefix(glob: str) -> str:
+    """What every key starts with that the glob matches."""
+    return re.split(r"[*?[]", glob, maxsplit=1)[0]
+
+
+def states_with_code(states: Sequence[TransferState]) -> Sequence[TransferState]:
+    """Those of the states (of all where there are none) whose transfers may have an error code."""
+    return [state for state in _CODED_STATES if state in (states or _CODED_STATES)]
 
 
 def weight(kind: WorkKind, action: Action, size: int) -> int:

@@ -14,6 +14,7 @@ from tests.conformance.ledger_facts import (
     done,
     failed,
     lease,
+    lease_new,
     new,
     news,
     part_done,
@@ -23,7 +24,8 @@ from tests.conformance.ledger_recording import SHARD
 from tests.unit.state.plans import Plans
 from transferhub.model.transfer import RunId, TransferState, WorkKind
 from transferhub.state.base import Ledger
-from transferhub.state.sql import SqlLedger
+from transferhub.state.cursors import write_key_cursor
+from transferhub.state.sql import SqlLedger, pages
 
 RUN = RunId("run")
 
@@ -60,11 +62,14 @@ async def test_dead_letters_are_found_by_their_own_index(ledger: Ledger, plans: 
     await bury(ledger, RUN, "a", "b", code="denied")
     plans.lines.clear()
     assert len(await ledger.failures(RUN, code="denied", after="a")) == 1
-    assert await ledger.redrive(RUN, key="b") == 1
     assert len(await ledger.failure_groups(RUN)) == 1
+    assert await ledger.redrive(RUN, key="b*") == 1
+    assert await ledger.redrive(RUN, keys=["a"]) == 1
     assert plans.of_table("transfers") == {
-        "SEARCH INDEX ix_transfers_failed (run_id=? AND state=?)",
-        "SEARCH INDEX ix_transfers_failed (run_id=? AND state=? AND key>?)",
+        "SEARCH COVERING INDEX ix_transfers_code (run_id=? AND state=?)",
+        "SEARCH INDEX ix_transfers_code (run_id=? AND state=? AND code=? AND key>?)",
+        "SEARCH INDEX ix_transfers_state (run_id=? AND state=? AND key=?)",
+        "SEARCH INDEX ix_transfers_state (run_id=? AND state=? AND key>? AND key<?)",
         "SEARCH INDEX uq_transfers_run_id_key (run_id=? AND key=?)",
         "SEARCH INTEGER PRIMARY KEY (rowid=?)",
     }
@@ -74,7 +79,41 @@ async def test_held_deletes_are_found_by_their_own_index(ledger: Ledger, plans: 
     await ledger.record(RUN, [new("a")._replace(state=TransferState.HELD)])
     plans.lines.clear()
     assert await ledger.release_held(RUN) == 1
-    assert plans.of_table("transfers") == {"SEARCH INDEX ix_transfers_held (run_id=?)"}
+    assert plans.of_table("transfers") == {"SEARCH INDEX ix_transfers_state (run_id=? AND state=?)"}
+
+
+async def test_pages_are_read_from_indexes_and_nothing_is_sorted(
+    ledger: Ledger, plans: Plans
+) -> None:
+    after = write_key_cursor("a")
+    await ledger.page(RUN, states=[TransferState.FAILED, TransferState.HELD])
+    await ledger.page(RUN, states=[TransferState.FAILED], prefix="a", after=after)
+    await ledger.page(RUN, code="denied", prefix="a")
+    await ledger.page(RUN, prefix="a")
+    await ledger.page(RUN, states=[TransferState.WAITING, TransferState.FAILED])
+    assert plans.of_table("transfers") == {
+        "SEARCH INDEX ix_transfers_code (run_id=? AND state=? AND code=? AND key>? AND key<?)",
+        "SEARCH INDEX ix_transfers_state (run_id=? AND state=?)",
+        "SEARCH INDEX ix_transfers_state (run_id=? AND state=? AND key>? AND key<?)",
+        "SEARCH INDEX uq_transfers_run_id_key (run_id=? AND key>? AND key<?)",
+        "SEARCH COVERING INDEX uq_transfers_run_id_key (run_id=?)",
+        "SEARCH INDEX uq_transfers_run_id_key (run_id=?)",
+    }
+    assert not {line for line in plans.lines if "TEMP B-TREE" in line}
+    plans.lines.clear()
+    await ledger.page(RUN, states=[TransferState.LEASED])
+    assert plans.of_table("transfers") == {"SEARCH INDEX ix_transfers_due (run_id=? AND due>?)"}
+
+
+async def test_a_page_looks_at_no_more_than_a_part_of_a_run(ledger: Ledger) -> None:
+    [last] = await lease_new(ledger, RUN, new("zebra"))
+    await ledger.complete([done(last)])
+    await ledger.record(RUN, news(pages.LOOKED_THROUGH))
+    first = await ledger.page(RUN, states=[TransferState.DONE])
+    assert first.items == ()
+    second = await ledger.page(RUN, states=[TransferState.DONE], after=first.cursor)
+    assert [record.transfer.key for record in second.items] == ["zebra"]
+    assert second.cursor == ""
 
 
 async def ask_everything(ledger: Ledger, clock: FakeClock) -> None:
@@ -96,6 +135,10 @@ async def ask_everything(ledger: Ledger, clock: FakeClock) -> None:
     assert [record async for record in ledger.transfers(RUN, states=[TransferState.DONE])]
     assert [record async for record in ledger.transfers(RUN)]
     await ledger.failures(RUN)
+    for state in TransferState:
+        await ledger.page(RUN, states=[state], prefix="key")
+    await ledger.page(RUN)
+    await ledger.page(RUN, code="denied")
     await ledger.known(RUN, ["key-000003", "x"])
     await ledger.replace(RUN, [at.transfer for at in leases[3:5]])
     await ledger.totals(RUN)

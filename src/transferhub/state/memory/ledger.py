@@ -8,6 +8,7 @@ from itertools import count, groupby
 
 from transferhub.errors import LeaseLostError
 from transferhub.model.clock import Clock, utc_now
+from transferhub.model.pages import Page
 from transferhub.model.transfer import (
     OPEN_STATES,
     Attempt,
@@ -29,6 +30,7 @@ from transferhub.model.transfer import (
     WorkerId,
     WorkKind,
 )
+from transferhub.state.cursors import read_key_cursor, write_key_cursor
 from transferhub.state.memory.book import AT_ONCE, Book, Entry, Work
 from transferhub.state.rules import (
     END_STATES,
@@ -36,6 +38,7 @@ from transferhub.state.rules import (
     check_start,
     fair_batch,
     key_matcher,
+    states_with_code,
 )
 
 
@@ -220,15 +223,43 @@ class MemoryLedger:
         groups = [_group([*group]) for _, group in groupby(dead, key=lambda entry: entry.code)]
         return sorted(groups, key=lambda group: (-group.count, group.code))
 
-    async def redrive(self, run: RunId, *, code: str = "", key: str = "*") -> int:
+    async def redrive(
+        self, run: RunId, *, code: str = "", key: str = "*", keys: Sequence[str] = ()
+    ) -> int:
         book, now = self._book(run), self._clock()
-        dead = self._dead(run, code=code, key=key)
+        dead = self._dead(run, code=code, key=key, keys=keys)
         for entry in dead:
             book.move(entry, TransferState.WAITING)
             entry.code, entry.message, entry.ended_at = "", "", None
             entry.work.attempts = 0
             book.queue(entry.work, now)
         return len(dead)
+
+    async def page(
+        self,
+        run: RunId,
+        *,
+        prefix: str = "",
+        states: Sequence[TransferState] = (),
+        code: str = "",
+        after: str = "",
+        limit: int = 100,
+    ) -> Page[TransferRecord]:
+        last = read_key_cursor(after)
+        chosen = states_with_code(states) if code else states
+        found = [
+            entry
+            for entry in _by_key(self._book(run).entries.values())
+            if (last is None or entry.transfer.key.encode() > last.encode())
+            and entry.transfer.key.startswith(prefix)
+            and (entry.state in chosen or not (chosen or code))
+            and code in ("", entry.code)
+        ]
+        more = len(found) > limit
+        return Page(
+            items=tuple(entry.record(history=True) for entry in found[:limit]),
+            cursor=write_key_cursor(found[limit - 1].transfer.key) if more else "",
+        )
 
     async def transfers(
         self, run: RunId, *, states: Sequence[TransferState] = ()
@@ -261,14 +292,17 @@ class MemoryLedger:
             raise LeaseLostError(f"The lease of {lease.transfer.key!r} was lost.")
         return work
 
-    def _dead(self, run: RunId, *, code: str = "", key: str = "*") -> list[Entry]:
-        matches = key_matcher(key)
+    def _dead(
+        self, run: RunId, *, code: str = "", key: str = "*", keys: Sequence[str] = ()
+    ) -> list[Entry]:
+        matches, only = key_matcher(key), frozenset(keys)
         return [
             entry
             for entry in _by_key(self._book(run).entries.values())
             if entry.state is TransferState.FAILED
             and code in ("", entry.code)
             and matches(entry.transfer.key)
+            and (not only or entry.transfer.key in only)
         ]
 
     def _give(self, book: Book, work: Work, worker: WorkerId, token: int, until: datetime) -> None:

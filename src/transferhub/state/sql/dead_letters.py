@@ -6,8 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
+from transferhub.model.keys import beyond, can_be_key
 from transferhub.model.transfer import Attempt, FailureGroup, RunId, TransferRecord
-from transferhub.state.rules import key_matcher
+from transferhub.state.rules import glob_prefix, key_matcher
 from transferhub.state.sql.codec import (
     FAILED,
     WAITING,
@@ -15,6 +16,7 @@ from transferhub.state.sql.codec import (
     from_text,
     to_micros,
     to_text,
+    to_words,
 )
 from transferhub.state.sql.dialects import Row
 from transferhub.state.sql.ledgers import find_run, seize_run
@@ -36,7 +38,7 @@ def failures(
         found += page
         if len(found) >= limit:
             break
-    history = _histories(session, [row[1] for row in found[:limit]])
+    history = histories(session, [row[1] for row in found[:limit]])
     return [to_record(row[2:])._replace(history=tuple(history[row[1]])) for row in found[:limit]]
 
 
@@ -60,11 +62,13 @@ def failure_groups(session: Session, run: RunId) -> Sequence[FailureGroup]:
     return sorted(groups, key=lambda group: (-group.count, group.code))
 
 
-def redrive(session: Session, run: RunId, *, code: str, key: str, now: datetime) -> int:
+def redrive(
+    session: Session, run: RunId, *, code: str, key: str, keys: Sequence[str], now: datetime
+) -> int:
     # Alone: it locks in the order of keys, all others in that of ids.
     run_id, tallies, count = seize_run(session, run), Tallies(), 0
-    columns = "key, id, action, size"
-    for page in _pages(session, run_id, columns, code=code, key=key, lock=session.dialect.lock):
+    columns, lock = "key, id, action, size", session.dialect.lock
+    for page in _pages(session, run_id, columns, code=code, key=key, keys=keys, lock=lock):
         session.execute_ids(
             f"UPDATE transfers SET state = {WAITING}, due = ?, attempts = 0, code = NULL, "
             "message = NULL, ended_at = NULL WHERE id {ids}",
@@ -86,19 +90,20 @@ def _pages(
     code: str,
     key: str,
     after: str | None = None,
+    keys: Sequence[str] = (),
     lock: str = "",
 ) -> Iterator[Sequence[Row]]:
     """Dead letters in the order of their keys. The first column is the key as it is stored."""
     matches = key_matcher(key)
-    of_code, codes = ("AND code = ?", [to_text(code)]) if code else ("", [])
+    chosen, values = _choice(session, code=code, key=key, keys=keys)
     while True:
         later, after_key = ("", []) if after is None else ("AND key > ?", [after])
         rows = session.fetch(
             columns,
-            f"FROM transfers WHERE {_DEAD} {later} {of_code} ORDER BY key LIMIT {_PAGE} {lock}",
+            f"FROM transfers WHERE {_DEAD} {later} {chosen} ORDER BY key LIMIT {_PAGE} {lock}",
             run_id,
             *after_key,
-            *codes,
+            *values,
         )
         yield [row for row in rows if matches(from_text(row[0]))]
         if len(rows) < _PAGE:
@@ -106,7 +111,28 @@ def _pages(
         after = rows[-1][0]
 
 
-def _histories(session: Session, transfers: Sequence[int]) -> dict[int, list[Attempt]]:
+def _choice(
+    session: Session, *, code: str, key: str, keys: Sequence[str]
+) -> tuple[str, Sequence[object]]:
+    """Conditions on dead letters, with their values; what a glob means beyond its beginning is not
+    among them."""
+    sql, values = "", list[object]()
+    if code:
+        sql, values = "AND code = ?", [to_words(code)]
+    if (prefix := glob_prefix(key)) and can_be_key(prefix):
+        sql, values = f"{sql} AND key >= ?", [*values, to_text(prefix)]
+        if (end := beyond(to_text(prefix))) is not None:
+            sql, values = f"{sql} AND key < ?", [*values, end]
+    if keys:
+        only = [to_text(key) for key in keys if can_be_key(key)]
+        sql, values = (
+            f"{sql} AND key {session.dialect.any_of}",
+            [*values, session.dialect.list(only)],
+        )
+    return sql, values
+
+
+def histories(session: Session, transfers: Sequence[int]) -> dict[int, list[Attempt]]:
     histories: defaultdict[int, list[Attempt]] = defaultdict(list)
     rows = session.fetch_ids(
         "transfer_id, at, code, message",

@@ -8,6 +8,7 @@ from itertools import count
 from typing import Self
 
 from transferhub.model.clock import Clock, utc_now
+from transferhub.model.pages import Page
 from transferhub.model.transfer import (
     Failure,
     FailureGroup,
@@ -25,12 +26,14 @@ from transferhub.model.transfer import (
     UploadRecord,
     WorkerId,
 )
+from transferhub.state.cursors import read_key_cursor
 from transferhub.state.rules import check_start
 from transferhub.state.sql import (
     dead_letters,
     ending,
     failing,
     leasing,
+    pages,
     reading,
     recording,
     uploads,
@@ -176,10 +179,31 @@ class SqlLedger:
     async def failure_groups(self, run: RunId) -> Sequence[FailureGroup]:
         return await self._database.read(lambda session: dead_letters.failure_groups(session, run))
 
-    async def redrive(self, run: RunId, *, code: str = "", key: str = "*") -> int:
+    async def redrive(
+        self, run: RunId, *, code: str = "", key: str = "*", keys: Sequence[str] = ()
+    ) -> int:
         now = self._clock()
         return await self._database.write(
-            lambda session: dead_letters.redrive(session, run, code=code, key=key, now=now)
+            lambda session: dead_letters.redrive(
+                session, run, code=code, key=key, keys=keys, now=now
+            )
+        )
+
+    async def page(
+        self,
+        run: RunId,
+        *,
+        prefix: str = "",
+        states: Sequence[TransferState] = (),
+        code: str = "",
+        after: str = "",
+        limit: int = 100,
+    ) -> Page[TransferRecord]:
+        last = read_key_cursor(after)
+        return await self._database.read(
+            lambda session: pages.page(
+                session, run, prefix=prefix, states=states, code=code, after=last, limit=limit
+            )
         )
 
     async def transfers(

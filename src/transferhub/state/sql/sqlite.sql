@@ -220,9 +220,9 @@ CREATE TABLE transfers (
     ended_at BIGINT,
     CONSTRAINT pk_transfers PRIMARY KEY (id)
 );
+CREATE INDEX ix_transfers_code ON transfers (run_id, state, code, "key", size) WHERE state = 5 OR state = 7;
 CREATE INDEX ix_transfers_due ON transfers (run_id, due, id) WHERE state <= 1;
-CREATE INDEX ix_transfers_failed ON transfers (run_id, state, "key") WHERE state = 5;
-CREATE INDEX ix_transfers_held ON transfers (run_id) WHERE state = 3;
+CREATE INDEX ix_transfers_state ON transfers (run_id, state, "key") WHERE state = 2 OR state = 3 OR state = 5 OR state = 6 OR state = 7 OR state = 8;
 CREATE UNIQUE INDEX uq_transfers_run_id_key ON transfers (run_id, "key");
 CREATE TABLE uploads (
     id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
