@@ -148,6 +148,7 @@ class Tasks:
             owner=former.owner or caller.name,
             created_at=former.created_at,
             state=former.state,
+            events=former.events,
             version=former.version,
         )
         return await self._replace(caller, "task.update", former, made)
@@ -233,7 +234,7 @@ class Tasks:
         """The task of a draft, all of whose faults are told at once."""
         ident = ident or TaskId(self._new_ident())
         now = self._clock()
-        faults = list(_faults_of_words(draft))
+        faults = list(faults_of_words(draft))
         spec = self._spec(draft, faults)
         schedule, limits = _schedule(draft, faults), _limits(draft, faults)
         raise_faults(faults)
@@ -311,7 +312,8 @@ async def run_under_way(store: TaskStore, ident: TaskId) -> Run | None:
     return next(iter((await store.runs(chosen, limit=1)).items), None)
 
 
-def _faults_of_words(draft: TaskDraft) -> Iterator[InputError]:
+def faults_of_words(draft: TaskDraft) -> Iterator[InputError]:
+    """Of its name, description and tags."""
     name = draft.name.strip()
     if not 0 < len(name) <= _LONGEST_NAME or not name.isprintable():
         yield InputError("name", f"give it a name of 1 to {_LONGEST_NAME} characters")
@@ -358,6 +360,7 @@ def _told(task: Task) -> Mapping[str, Any]:
         "tags": list(task.tags),
         "schedule": task.schedule,
         "limits": task.limits,
+        "events": task.events,
         "state": task.state.value,
         "version": task.version,
     }

@@ -65,6 +65,7 @@ class Task:
         schedule: as `Schedule.to_json` writes it; empty where there is none.
         next_run_at: kept by the scheduler.
         limits: as `TaskLimits.to_json` writes them; they hold at once, also for a run under way.
+        events: as `EventSource.to_json` writes it; empty where the task hears of no changes.
         version: counts updates, from 1; the store refuses to update from another one.
     """
 
@@ -82,6 +83,7 @@ class Task:
     state: TaskState = TaskState.ACTIVE
     next_run_at: datetime | None = None
     limits: Mapping[str, Any] = field(default_factory=dict)
+    events: Mapping[str, Any] = field(default_factory=dict)
     version: int = 1
 
 

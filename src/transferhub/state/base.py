@@ -302,6 +302,9 @@ class TaskStore(RunStore, Protocol):
     ) -> Sequence[Task]:
         """ACTIVE tasks with a `next_run_at` up to `until`, by it and by id, from after `after`."""
 
+    async def event_tasks(self) -> Sequence[Task]:
+        """Those with `events`, by id, whatever their state."""
+
     async def plan_task(
         self, ident: TaskId, known: datetime | None, next_run_at: datetime | None
     ) -> bool:

@@ -1,65 +1,33 @@
 """What stores say of changes to their objects, as events.
 
 Sources: Amazon S3's "Event message structure" (2.x), "Using EventBridge" and "Ordering and
-duplicate events"; MinIO's bucket notifications; Alibaba Cloud OSS's event notifications.
+duplicate events"; MinIO's bucket notifications; Alibaba Cloud OSS's event notifications, and
+Message Service's HTTP push; SeaweedFS's filer webhook, as its weed/notification/webhook sends it.
 """
 
 from __future__ import annotations
 
+import binascii
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from base64 import b64decode
+from collections.abc import Iterator, Mapping
 from datetime import datetime
-from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import unquote_plus
 
 from transferhub.errors import InputError
+from transferhub.model.event import EventKind, ObjectEvent
 
-_LONGEST_SEQUENCER = 64
 _FIELD = "event"
-
-
-class EventKind(StrEnum):
-    CREATED = "created"
-    REMOVED = "removed"
-
-
-class ObjectEvent(NamedTuple):
-    """One change of one object.
-
-    Attributes:
-        sequencer: orders the events of one key by `order`; "" where the store gives none.
-        at: when it happened, by the store's clock; None where it does not say.
-        version_id: "" where the bucket has no versions.
-        marker: a delete marker was made, and the object's versions are still there.
-    """
-
-    bucket: str
-    key: str
-    kind: EventKind
-    sequencer: str = ""
-    at: datetime | None = None
-    size: int | None = None
-    etag: str = ""
-    version_id: str = ""
-    marker: bool = False
-
-    @property
-    def order(self) -> str:
-        """Greater for a later event of the same key: a shorter sequencer is followed by zeros."""
-        return self.sequencer.upper().ljust(_LONGEST_SEQUENCER, "0")
-
-    def supersedes(self, other: ObjectEvent) -> bool:
-        """Whether this one is later than `other`, of the same key. Without sequencers the one that
-        came last is."""
-        return not (self.sequencer and other.sequencer) or self.order >= other.order
+_BUCKETS, _UPLOADS = "/buckets/", ".uploads/"
 
 
 def read_events(body: str | bytes) -> list[ObjectEvent]:
     """The events of a message, in its order; [] where it only tests the way.
 
     Takes S3's own form, which MinIO and many others use, also inside an SNS notification; an
-    EventBridge event, or a list of them; and OSS's form. Other kinds of event are passed over.
+    EventBridge event, or a list of them; OSS's form, also inside a Message Service notification;
+    and that of SeaweedFS's filer. Other kinds of event are passed over.
 
     Raises:
         InputError: it is none of these.
@@ -74,23 +42,14 @@ def read_events(body: str | bytes) -> list[ObjectEvent]:
         raise InputError(_FIELD, f"is not as stores send events: {fault!r}") from None
 
 
-def latest_of_each(events: Iterable[ObjectEvent]) -> list[ObjectEvent]:
-    """Of each key of each bucket the latest event, in the order in which keys came first."""
-    latest: dict[tuple[str, str], ObjectEvent] = {}
-    for event in events:
-        place = event.bucket, event.key
-        known = latest.get(place)
-        if known is None or event.supersedes(known):
-            latest[place] = event
-    return list(latest.values())
-
-
 def _events(document: Any) -> Iterator[ObjectEvent | None]:  # noqa: ANN401 - the edge
     if isinstance(document, list):
         for each in document:
             yield from _events(each)
     elif document.get("Type") == "Notification":
         yield from read_events(document["Message"])
+    elif "TopicName" in document:
+        yield from read_events(_mns_message(document["Message"]))
     elif document.get("Event") == "s3:TestEvent":
         return
     elif "Records" in document:
@@ -99,8 +58,10 @@ def _events(document: Any) -> Iterator[ObjectEvent | None]:  # noqa: ANN401 - th
         yield from map(_of_oss, document["events"])
     elif "detail-type" in document:
         yield _of_eventbridge(document)
+    elif "event_type" in document:
+        yield from _of_filer(document)
     else:
-        raise ValueError("no Records, events or detail-type")
+        raise ValueError("no Records, events, detail-type or event_type")
 
 
 def _of_s3(record: Mapping[str, Any]) -> ObjectEvent | None:
@@ -157,6 +118,37 @@ def _of_eventbridge(event: Mapping[str, Any]) -> ObjectEvent | None:
         version_id=_text(thing.get("version-id", "")),
         marker=detail.get("deletion-type") == "Delete Marker Created",
     )
+
+
+def _mns_message(message: str) -> bytes:
+    """Message Service wraps what OSS says in Base64, or leaves it as it is."""
+    try:
+        return b64decode(message, validate=True)
+    except binascii.Error:
+        return message.encode()
+
+
+def _of_filer(document: Mapping[str, Any]) -> Iterator[ObjectEvent]:
+    """A filer tells of every path; buckets are folders in /buckets. A rename is two events."""
+    message = document["message"]
+    old, new = message.get("old_entry"), message.get("new_entry")
+    if (new or old or {}).get("is_directory"):
+        return
+    path, folder = _text(document["key"]), message.get("new_parent_path", "")
+    if new is None:
+        yield from _at_path(path, EventKind.REMOVED)
+    elif old is not None and folder and (moved := f"{folder}/{_text(new['name'])}") != path:
+        yield from _at_path(path, EventKind.REMOVED)
+        yield from _at_path(moved, EventKind.CREATED)
+    else:
+        yield from _at_path(path, EventKind.CREATED)
+
+
+def _at_path(path: str, kind: EventKind) -> Iterator[ObjectEvent]:
+    bucket, slash, key = path.removeprefix(_BUCKETS).partition("/")
+    # Parts of uploads lie there until they are one object.
+    if path.startswith(_BUCKETS) and slash and not key.startswith(_UPLOADS):
+        yield ObjectEvent(bucket, key, kind)
 
 
 def _kind(name: str) -> EventKind | None:

@@ -1,5 +1,6 @@
 """State in memory: for tests and dry runs, and the plainest reading of the ports."""
 
+from transferhub.state.memory.events import MemoryInbox
 from transferhub.state.memory.fleet import MemoryFleet
 from transferhub.state.memory.ledger import MemoryLedger
 from transferhub.state.memory.people import MemoryAudit, MemoryPeople, MemoryVault
@@ -9,6 +10,7 @@ from transferhub.state.memory.tasks import MemoryTaskStore
 __all__ = [
     "MemoryAudit",
     "MemoryFleet",
+    "MemoryInbox",
     "MemoryLedger",
     "MemoryPeople",
     "MemorySeats",

@@ -107,6 +107,9 @@ class MemoryTaskStore(MemoryRuns):
         due.sort(key=lambda pair: pair[0])
         return [task for place, task in due if after is None or place > after][:limit]
 
+    async def event_tasks(self) -> Sequence[Task]:
+        return [task for _, task in sorted(self._tasks.items()) if task.events]
+
     async def plan_task(
         self, ident: TaskId, known: datetime | None, next_run_at: datetime | None
     ) -> bool:

@@ -54,6 +54,7 @@ tasks = Table(
     Column("sort_name", _BYTES, nullable=False, server_default=_EMPTY),
     _words("words", _EMPTY),
     _words("limits", _NOTHING),
+    _words("events", _NOTHING),
 )
 for _column in (tasks.c.created_at, tasks.c.updated_at, tasks.c.sort_name, tasks.c.next_run_at):
     Index(f"ix_tasks_{_column.name}_id", _column, tasks.c.id)
@@ -64,6 +65,12 @@ Index(
     tasks.c.ident,
     sqlite_where=text("state = 'active'"),
     postgresql_where=text("state = 'active'"),
+)
+Index(
+    "ix_tasks_events",
+    tasks.c.ident,
+    sqlite_where=text("events <> '{}'"),
+    postgresql_where=text("events <> '{}'"),
 )
 
 # The tasks as they were before each update, and as they were deleted.
@@ -85,6 +92,7 @@ task_versions = Table(
     _words("state"),
     _moment("next_run_at"),
     _words("limits", _NOTHING),
+    _words("events", _NOTHING),
 )
 
 runs = Table(

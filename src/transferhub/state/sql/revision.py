@@ -5,7 +5,7 @@ from __future__ import annotations
 from transferhub.state.sql.connection import Connection
 from transferhub.state.sql.dialects import Dialect
 
-HEAD = "0005"
+HEAD = "0006"
 """The newest revision in migrations/versions, and what `schema` is."""
 
 _CREATE = """

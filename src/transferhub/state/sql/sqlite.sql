@@ -22,6 +22,17 @@ CREATE TABLE credentials (
     box TEXT NOT NULL,
     CONSTRAINT pk_credentials PRIMARY KEY (name)
 );
+CREATE TABLE inbox (
+    task TEXT NOT NULL,
+    "key" TEXT NOT NULL,
+    mark BIGINT NOT NULL,
+    kind TEXT NOT NULL,
+    place TEXT NOT NULL,
+    happened_at BIGINT,
+    since BIGINT NOT NULL,
+    CONSTRAINT pk_inbox PRIMARY KEY (task, "key")
+);
+CREATE INDEX ix_inbox_task_since_key ON inbox (task, since, "key");
 CREATE TABLE ledgers (
     id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
     run TEXT NOT NULL,
@@ -148,6 +159,7 @@ CREATE TABLE task_versions (
     state TEXT NOT NULL,
     next_run_at BIGINT NOT NULL,
     limits TEXT DEFAULT '{}' NOT NULL,
+    events TEXT DEFAULT '{}' NOT NULL,
     CONSTRAINT pk_task_versions PRIMARY KEY (ident, version)
 );
 CREATE TABLE tasks (
@@ -169,11 +181,13 @@ CREATE TABLE tasks (
     sort_name TEXT DEFAULT '' NOT NULL,
     words TEXT DEFAULT '' NOT NULL,
     limits TEXT DEFAULT '{}' NOT NULL,
+    events TEXT DEFAULT '{}' NOT NULL,
     CONSTRAINT pk_tasks PRIMARY KEY (id),
     CONSTRAINT uq_tasks_ident UNIQUE (ident)
 );
 CREATE INDEX ix_tasks_created_at_id ON tasks (created_at, id);
 CREATE INDEX ix_tasks_due ON tasks (next_run_at, ident) WHERE state = 'active';
+CREATE INDEX ix_tasks_events ON tasks (ident) WHERE events <> '{}';
 CREATE INDEX ix_tasks_fingerprint_created_at_id ON tasks (fingerprint, created_at, id);
 CREATE INDEX ix_tasks_next_run_at_id ON tasks (next_run_at, id);
 CREATE INDEX ix_tasks_sort_name_id ON tasks (sort_name, id);

@@ -36,7 +36,7 @@ from transferhub.state.sql.session import Session
 
 _TASK = (
     "ident, name, kind, spec, fingerprint, created_at, version, updated_at, description, owner, "
-    "tags, schedule, state, next_run_at, limits"
+    "tags, schedule, state, next_run_at, limits, events"
 )
 _WRITTEN = f"{_TASK}, sort_name, words"
 _INSERT = (
@@ -154,6 +154,9 @@ class SqlTaskStore(SqlRuns):
         )
         return await self._find(source, to_micros(until), *values, limit)
 
+    async def event_tasks(self) -> Sequence[Task]:
+        return await self._find("FROM tasks WHERE events <> '{}' ORDER BY ident")
+
     async def plan_task(
         self, ident: TaskId, known: datetime | None, next_run_at: datetime | None
     ) -> bool:
@@ -230,6 +233,7 @@ def _task_to_row(task: Task) -> Row:
         task.state.value,
         moment_value(task.next_run_at),
         json.dumps(dict(task.limits)),
+        json.dumps(dict(task.events)),
         to_words(sort_name(task)),
         to_words(search_text(task)),
     )
@@ -252,4 +256,5 @@ def _row_to_task(row: Row) -> Task:
         state=TaskState(row[12]),
         next_run_at=None if row[13] == NEVER else from_micros(row[13]),
         limits=json.loads(row[14]),
+        events=json.loads(row[15]),
     )

@@ -1,5 +1,6 @@
 import json
-from datetime import UTC, datetime
+from base64 import b64encode
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote_plus
 
@@ -8,12 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transferhub.errors import InputError
-from transferhub.plugins.objects.events import (
-    EventKind,
-    ObjectEvent,
-    latest_of_each,
-    read_events,
-)
+from transferhub.model.event import EventKind, ObjectEvent, latest_of_each
+from transferhub.plugins.objects.events import read_events
 
 AT = datetime(2026, 11, 24, 12, tzinfo=UTC)
 keys = st.text(min_size=1, max_size=20)
@@ -102,10 +99,57 @@ def test_a_list_of_events_is_read_in_its_order() -> None:
     assert [event.key for event in read([bridged("b"), bridged("a")])] == ["b", "a"]
 
 
+def filer_event(path: str, old: str = "", new: str = "", folder: str = "") -> dict[str, Any]:
+    message = {
+        **({"old_entry": {"name": old}} if old else {}),
+        **({"new_entry": {"name": new}, "new_parent_path": folder} if new else {}),
+    }
+    return {"key": path, "event_type": "any", "message": message}
+
+
+@pytest.mark.parametrize(
+    ("document", "found"),
+    [
+        (filer_event("/buckets/b/x/é +", new="é +"), [("x/é +", EventKind.CREATED)]),
+        (filer_event("/buckets/b/x/a", "a", "a", "/buckets/b/x"), [("x/a", EventKind.CREATED)]),
+        (filer_event("/buckets/b/a", old="a"), [("a", EventKind.REMOVED)]),
+        (
+            filer_event("/buckets/b/a", "a", "c", "/buckets/b/y"),
+            [("a", EventKind.REMOVED), ("y/c", EventKind.CREATED)],
+        ),
+        (filer_event("/buckets/b/.uploads/1/0001.part", new="0001.part"), []),
+        (filer_event("/buckets/b", new="b"), []),
+        (filer_event("/etc/b/x", new="x"), []),
+    ],
+)
+def test_events_of_a_seaweedfs_filer(document: Any, found: list[tuple[str, EventKind]]) -> None:
+    assert [(event.key, event.kind) for event in read(document)] == found
+    assert {event.bucket for event in read(document)} <= {"b"}
+
+
+def test_folders_of_a_filer_are_no_objects() -> None:
+    folder = filer_event("/buckets/b/x", new="x")
+    folder["message"]["new_entry"]["is_directory"] = True
+    assert read(folder) == []
+
+
+@pytest.mark.parametrize("coded", [True, False])
+def test_message_service_wraps_what_oss_says(coded: bool) -> None:
+    event = {
+        "eventName": "ObjectCreated:PostObject",
+        "oss": {"bucket": {"name": "bucket"}, "object": {"key": "a"}},
+    }
+    text = json.dumps({"events": [event]})
+    message = b64encode(text.encode()).decode() if coded else text
+    assert [event.key for event in read({"TopicName": "t", "Message": message})] == ["a"]
+
+
 @pytest.mark.parametrize(
     "document",
     [
         {},
+        {"event_type": "create"},
+        {"TopicName": "t", "Message": 5},
         [1],
         "text",
         None,
@@ -150,6 +194,12 @@ def test_without_sequencers_the_last_to_come_wins() -> None:
     created, removed = event(""), event("", EventKind.REMOVED)
     assert latest_of_each([created, removed]) == [removed]
     assert latest_of_each([event("FF"), removed]) == [removed]
+
+
+def test_without_sequencers_times_tell_what_is_later() -> None:
+    now, before = (event("")._replace(at=at) for at in (AT, AT - timedelta(seconds=1)))
+    assert latest_of_each([now, before]) == [now]
+    assert latest_of_each([before, now]) == [now]
 
 
 def test_keys_and_buckets_are_told_apart() -> None:
