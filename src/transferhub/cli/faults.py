@@ -13,7 +13,7 @@ from transferhub.cli.streams import Stream
 from transferhub.cli.text import visible
 from transferhub.errors import InputError, TransferHubError
 
-_SECRET_NAMES = re.compile(r"SECRET|TOKEN|PASSWORD", re.IGNORECASE)
+_SECRET_NAMES = re.compile(r"(?:SECRET|TOKEN|PASSWORD|VAULT_KEY)(?!.*_FILE$)", re.IGNORECASE)
 _FIELD = re.compile(r"(?<![\w-])[a-z]+(?:_[a-z0-9]+)+(?![\w-])|(?<=\bneeds )[a-z]+\b")
 
 

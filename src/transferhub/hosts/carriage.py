@@ -107,6 +107,8 @@ class _Carriage:
             task = await state.tasks.task_version(run.task, run.task_version)
             if task is None:
                 raise RunError(f"run {run.ident} belongs to a task that is not there any more")
+            present = await state.tasks.get_task(task.ident) or task
+            self._steering.retune(self._tuned(present))
             carrier = Carrier(
                 assignment.folder,
                 assignment.database,
@@ -245,7 +247,6 @@ class _Carriage:
 
     async def _join(self, state: State, carrier: Carrier, run: Run, task: Task) -> None:
         spec = ObjectsSpec.from_json(task.spec)
-        self._steering.retune(self._tuned(task))
         await carrier.join(state, run, spec, self._processes, self._steering)
 
     async def _watch_joined(self, state: State, run: Run, task: Task) -> None:

@@ -28,13 +28,17 @@ from transferhub.control.signin import SignIn, SignInRules
 from transferhub.control.tasks import Tasks
 from transferhub.errors import InputError
 from transferhub.hosts.hub_state import HubState
+from transferhub.hosts.locks import only_process
 from transferhub.hosts.members import new_ident, new_member, open_keeper
 from transferhub.hosts.settings import Settings
 from transferhub.hosts.state import database_url
 from transferhub.hosts.stopping import leave_on_signals
 from transferhub.model.clock import utc_now
 from transferhub.model.fleet import MemberKind
+from transferhub.model.pages import RunFilter
 from transferhub.model.people import Caller, How, Role
+from transferhub.model.run import RunState
+from transferhub.model.transfer import Action, TransferState
 from transferhub.plugins.objects.spec import parse_spec
 
 _LINK = timedelta(minutes=15)
@@ -106,7 +110,7 @@ def serve(settings: Settings, place: Place, *, runs: int, talk: Callable[[str], 
         InputError: it cannot listen there.
         StateError: the state cannot be used.
     """
-    with _listening(place) as listener:
+    with _alone(settings), _listening(place) as listener:
         asyncio.run(_serve(settings, listener, runs, talk))
 
 
@@ -117,6 +121,8 @@ async def _serve(
     async with AsyncExitStack() as stack:
         state = await HubState.open(settings.state, database_url(settings), stack)
         services = Services(state)
+        if not settings.database:
+            await _pick_up(state, talk)
         member = new_member(MemberKind.SERVER)
         keeper = await open_keeper(state, settings, member, KeeperRules(slots=runs))
         scheduler = Scheduler(
@@ -132,6 +138,30 @@ async def _serve(
             await leave.wait()
             server.should_exit = True
     talk("stopped")
+
+
+@contextmanager
+def _alone(settings: Settings) -> Iterator[None]:
+    """SQLite is of one hub. Many share PostgreSQL, where each run has a lease."""
+    if settings.database:
+        yield
+    else:
+        with only_process(settings.state / "hub.lock", f"the hub in {settings.state}"):
+            yield
+
+
+async def _pick_up(state: HubState, talk: Callable[[str], None]) -> None:
+    """Queues again what an earlier hub, which is dead, had under way."""
+    running = (await state.tasks.runs(RunFilter(states=(RunState.RUNNING,)))).items
+    for run in running:
+        if run.keeper:
+            totals = await state.ledger.totals(run.ident)
+            done = totals.tally(Action.COPY, TransferState.DONE).count
+            await state.tasks.release_run(run)
+            talk(
+                f"picked up run {run.ident}, which was under way: {done} objects are copied,"
+                f" {totals.open} wait"
+            )
 
 
 async def _tell(services: Services, host: str, port: int, talk: Callable[[str], None]) -> None:

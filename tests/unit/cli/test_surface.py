@@ -72,6 +72,7 @@ SPEED_FLAGS = {
     "--memory",
 }
 ALL = {"--json", "--state", "--debug", "--help", "-h"}
+PROCESS_FLAGS = {"--runs", "--database"} | (ALL - {"--json"})
 FLAGS = {
     "transfer": SIDE_FLAGS | SCOPE_FLAGS | WRITING_FLAGS | SPEED_FLAGS | RUNNING_FLAGS | ALL,
     "verify": SIDE_FLAGS | SCOPE_FLAGS | ALL | {"--mirror", "--quiet"},
@@ -81,6 +82,8 @@ FLAGS = {
     "redrive": SPEED_FLAGS | ALL | {"--code", "--key", "--quiet"},
     "resume": SPEED_FLAGS | ALL | {"--quiet"},
     "report": ALL,
+    "up": SPEED_FLAGS | PROCESS_FLAGS | {"--host", "--port"},
+    "worker": SPEED_FLAGS | PROCESS_FLAGS | {"--name"},
     "doctor": ALL,
 }
 ARGUMENTS = {
@@ -92,6 +95,8 @@ ARGUMENTS = {
     "redrive": ["RUN"],
     "resume": ["RUN"],
     "report": ["RUN"],
+    "up": [],
+    "worker": [],
     "doctor": ["[LOCATION]..."],
 }
 

@@ -13,7 +13,11 @@ from transferhub.cli.grouped import Command, Option
 from transferhub.cli.job import read_all
 
 EXAMPLES = """
-    DTH_DATABASE=postgresql://dth@db.example.com/dth dth worker --runs 8
+    Without a password, or with one in ~/.pgpass:
+      dth worker --database postgresql://dth@db.example.com/dth
+
+    With more runs at once:
+      DTH_DATABASE=postgresql://dth@db.example.com/dth dth worker --runs 8
 """
 
 

@@ -1,0 +1,90 @@
+"""A hub's state, steered in the test's own process by the verbs that its API has."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from tests.acceptance.places import Place
+from transferhub.control.tasks import TaskDraft
+from transferhub.hosts.hub import Services
+from transferhub.hosts.hub_state import HubState
+from transferhub.model.people import Caller, How, Role
+from transferhub.model.run import UNDER_WAY_STATES, Run, RunState, Task
+from transferhub.model.transfer import Action, Totals, TransferState
+
+ADMIN = Caller(name="tester", role=Role.ADMIN, how=How.COMMAND)
+_LOOK_SECONDS = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """Creates tasks, starts runs, and waits for what becomes of them."""
+
+    state: HubState
+    services: Services
+
+    @classmethod
+    async def open(cls, folder: Path, url: str, stack: AsyncExitStack) -> Self:
+        state = await HubState.open(folder, url, stack)
+        return cls(state=state, services=Services(state))
+
+    async def task(self, source: Place, destination: Place, **options: Any) -> Task:
+        """Places are reached with the DTH_* variables of whoever carries the run."""
+        fields = ("schedule", "limits", "tags", "name")
+        given = {name: options.pop(name) for name in fields if name in options}
+        draft = TaskDraft(
+            kind="objects",
+            spec={
+                "source": located(source, "source"),
+                "destination": located(destination, "destination"),
+                **options,
+            },
+            **{"name": "moves", **given},
+        )
+        return await self.services.tasks.create(ADMIN, draft)
+
+    async def start(self, task: Task) -> Run:
+        return await self.services.orders.start(ADMIN, task.ident)
+
+    async def run(self, run: Run) -> Run:
+        return await self.services.orders.get(ADMIN, run.ident)
+
+    async def totals(self, run: Run) -> Totals:
+        return await self.services.orders.totals(ADMIN, run.ident)
+
+    async def until(
+        self, run: Run, what: str, holds: Callable[[Run, Totals], bool], within_s: float = 60
+    ) -> Run:
+        """The run as it is when the condition holds."""
+        deadline = time.monotonic() + within_s
+        while True:
+            found, totals = await self.run(run), await self.totals(run)
+            if holds(found, totals):
+                return found
+            assert time.monotonic() < deadline, f"not within {within_s:g} s: {what}; {found}"
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    async def ended(self, run: Run, within_s: float = 60) -> Run:
+        return await self.until(run, "its end", lambda r, _: is_over(r), within_s)
+
+    async def under_way(self, run: Run, done: int = 1) -> Run:
+        """The run as it is once so many of its transfers have ended."""
+        return await self.until(
+            run, f"{done} done", lambda r, t: r.state is RunState.RUNNING and count_done(t) >= done
+        )
+
+
+def located(place: Place, side: str) -> Mapping[str, Any]:
+    return {"url": place.url, "endpoint": place.endpoint.url, "environment": side}
+
+
+def is_over(run: Run) -> bool:
+    return run.state not in UNDER_WAY_STATES
+
+
+def count_done(totals: Totals) -> int:
+    return totals.tally(Action.COPY, TransferState.DONE).count

@@ -1,0 +1,249 @@
+"""Runs of a hub, carried by the real `dth up` and `dth worker`."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, ExitStack, suppress
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.balance import assert_moved
+from tests.acceptance.command import Dth, Running
+from tests.acceptance.hub import ADMIN, Desk
+from tests.acceptance.places import MIB, Place, content_of
+from tests.acceptance.processes import wait_until
+from transferhub.model.run import Run, RunState
+
+SLOW = "300kB/s"
+"""What an object store of some hundred kilobytes takes some seconds with."""
+
+
+@pytest.fixture
+async def desk(pair: Dth) -> AsyncIterator[Desk]:
+    """Over the state of `pair`, in SQLite."""
+    async with AsyncExitStack() as stack:
+        yield await Desk.open(pair.state, f"sqlite:///{pair.state}/dth.sqlite3", stack)
+
+
+@pytest.fixture
+async def shared_desk(postgres_url: str, tmp_path: Path) -> AsyncIterator[Desk]:
+    """Over a database of PostgreSQL."""
+    async with AsyncExitStack() as stack:
+        yield await Desk.open(tmp_path / "desk", postgres_url, stack)
+
+
+def up(dth: Dth, scope: ExitStack, *words: object) -> Running:
+    """A hub that is ready."""
+    running = scope.enter_context(dth.start("up", "--port", 0, *words))
+    wait_until(lambda: "sign in once" in running.out, f"the hub: {running.err}")
+    return running
+
+
+def on_machine(dth: Dth, name: str, url: str) -> Dth:
+    """The same command with a folder of its own, and a shared database."""
+    folder = dth.folder / name
+    folder.mkdir()
+    return Dth(
+        folder=folder,
+        endpoints=dth.endpoints,
+        variables={**dth.variables, "DTH_DATABASE": url},
+        secrets=dth.secrets,
+    )
+
+
+def kill_carriages(hub: Running) -> None:
+    """All processes of the hub but its server, as a machine without memory would."""
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            fields = entry.read_text().rpartition(")")[2].split()
+            pid, session = int(entry.parent.name), int(fields[3])
+            if session == hub.process.pid and pid != session and is_carriage(pid):
+                os.kill(pid, signal.SIGKILL)
+
+
+def is_carriage(pid: int) -> bool:
+    """Its parent is the server process that it was forked from, not the hub."""
+    words = Path(f"/proc/{pid}/cmdline").read_bytes()
+    parent = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    return b"forkserver" in words and b"forkserver" in Path(f"/proc/{parent}/cmdline").read_bytes()
+
+
+async def both_work(desk: Desk, run: Run) -> None:
+    """Returns when two members of the fleet work on the run."""
+    deadline = time.monotonic() + 60
+    while True:
+        members = await desk.state.fleet.members()
+        if sum(run.ident in member.load.runs for member in members) > 1:
+            return
+        assert time.monotonic() < deadline, f"nobody joined: {members}"
+        await asyncio.sleep(0.1)
+
+
+def fill(place: Place, count: int = 300, size: int = 4_000) -> None:
+    place.fill({f"{n % 7}/{n:04d}": content_of(str(n), size) for n in range(count)})
+
+
+async def test_a_hub_carries_what_is_queued(
+    pair: Dth, source: Place, destination: Place, desk: Desk
+) -> None:
+    fill(source)
+    run = await desk.start(await desk.task(source, destination))
+    with ExitStack() as scope:
+        hub = up(pair, scope)
+        ended = await desk.ended(run)
+        hub.process.terminate()
+        assert hub.wait().code == 0
+    assert_moved(ended.summary, source, destination)
+    assert ended.resumed == 0
+
+
+async def test_a_stopped_run_goes_on_when_it_is_retried(
+    pair: Dth, source: Place, destination: Place, desk: Desk
+) -> None:
+    fill(source)
+    task = await desk.task(source, destination, limits={"bandwidth": SLOW})
+    run = await desk.start(task)
+    with ExitStack() as scope:
+        up(pair, scope, "--concurrency", 4)
+        await desk.under_way(run)
+        await desk.services.orders.stop(ADMIN, run.ident)
+        stopped = await desk.ended(run)
+        assert stopped.state is RunState.CANCELLED
+        assert stopped.summary["waiting"]
+        await desk.services.tasks.set_limits(ADMIN, task.ident, {})
+        await desk.services.orders.retry(ADMIN, run.ident)
+        ended = await desk.ended(run)
+    assert_moved(ended.summary, source, destination)
+
+
+async def test_limits_change_while_a_run_goes_on(
+    pair: Dth, source: Place, destination: Place, desk: Desk
+) -> None:
+    """At 100 kB a second this took minutes."""
+    fill(source, count=60, size=400_000)
+    task = await desk.task(source, destination, limits={"bandwidth": "100kB/s"})
+    run = await desk.start(task)
+    with ExitStack() as scope:
+        up(pair, scope, "--concurrency", 2)
+        await desk.under_way(run)
+        await desk.services.tasks.set_limits(ADMIN, task.ident, {"bandwidth": "100MB/s"})
+        ended = await desk.ended(run, within_s=40)
+    assert_moved(ended.summary, source, destination)
+
+
+async def test_a_hub_that_was_killed_goes_on_where_it_was(
+    pair: Dth, source: Place, destination: Place, desk: Desk
+) -> None:
+    fill(source)
+    source.put_multipart("large", content_of("large", 24 * MIB))
+    task = await desk.task(source, destination, limits={"bandwidth": SLOW})
+    run = await desk.start(task)
+    with ExitStack() as scope:
+        hub = up(pair, scope, "--concurrency", 4)
+        await desk.under_way(run, done=20)
+        hub.kill_all()
+        await desk.services.tasks.set_limits(ADMIN, task.ident, {})
+        again = up(pair, scope)
+        ended = await desk.ended(run)
+        assert f"picked up run {run.ident}" in again.out
+    assert_moved(ended.summary, source, destination)
+    assert ended.resumed == 1
+
+
+async def test_a_hub_that_is_stopped_gives_back_what_is_under_way(
+    pair: Dth, source: Place, destination: Place, desk: Desk
+) -> None:
+    fill(source)
+    task = await desk.task(source, destination, limits={"bandwidth": SLOW})
+    run = await desk.start(task)
+    with ExitStack() as scope:
+        hub = up(pair, scope, "--concurrency", 4)
+        await desk.under_way(run)
+        hub.process.send_signal(signal.SIGTERM)
+        assert hub.wait().code == 0
+        assert (await desk.run(run)).state is RunState.QUEUED
+        await desk.services.tasks.set_limits(ADMIN, task.ident, {})
+        up(pair, scope)
+        ended = await desk.ended(run)
+    assert_moved(ended.summary, source, destination)
+
+
+async def test_a_second_hub_of_the_same_folder_is_refused(pair: Dth) -> None:
+    with ExitStack() as scope:
+        first = up(pair, scope)
+        second = pair.well("up", "--port", 0, code=3)
+    assert f"is being worked on by process {first.process.pid}" in second.err
+
+
+async def test_a_run_that_cannot_begin_fails_with_its_reason(
+    pair: Dth, source: Place, destination: Place, desk: Desk
+) -> None:
+    source.put("a", b"a")
+    gone = Place(endpoint=destination.endpoint, bucket="not-there", boto=destination.boto)
+    run = await desk.start(await desk.task(source, gone))
+    with ExitStack() as scope:
+        up(pair, scope)
+        ended = await desk.ended(run)
+    assert (ended.state, ended.error_code) == (RunState.FAILED, "no_bucket")
+    assert "not-there" in ended.error
+
+
+async def test_a_dead_process_of_a_run_is_replaced(
+    pair: Dth, source: Place, destination: Place, desk: Desk
+) -> None:
+    fill(source)
+    task = await desk.task(source, destination, limits={"bandwidth": SLOW})
+    run = await desk.start(task)
+    with ExitStack() as scope:
+        hub = up(pair, scope, "--concurrency", 4)
+        await desk.under_way(run, done=10)
+        kill_carriages(hub)
+        await desk.services.tasks.set_limits(ADMIN, task.ident, {})
+        ended = await desk.ended(run, within_s=90)
+    assert_moved(ended.summary, source, destination)
+    assert ended.resumed == 1
+
+
+@pytest.mark.postgresql
+async def test_another_machine_takes_over_from_one_that_died(
+    pair: Dth, source: Place, destination: Place, shared_desk: Desk, postgres_url: str
+) -> None:
+    fill(source)
+    desk = shared_desk
+    task = await desk.task(source, destination, limits={"bandwidth": SLOW})
+    run = await desk.start(task)
+    one, other = (on_machine(pair, name, postgres_url) for name in ("one", "other"))
+    with ExitStack() as scope:
+        first = scope.enter_context(one.start("worker", "--concurrency", 4))
+        await desk.under_way(run, done=10)
+        scope.enter_context(other.start("worker"))
+        first.kill_all()
+        await desk.services.tasks.set_limits(ADMIN, task.ident, {})
+        ended = await desk.ended(run, within_s=90)
+    assert_moved(ended.summary, source, destination)
+
+
+@pytest.mark.postgresql
+async def test_machines_share_a_large_run(
+    pair: Dth, source: Place, destination: Place, shared_desk: Desk, postgres_url: str
+) -> None:
+    fill(source, count=2_000, size=1_000)
+    desk = shared_desk
+    task = await desk.task(source, destination, limits={"requests": "200/s"})
+    run = await desk.start(task)
+    one, other = (on_machine(pair, name, postgres_url) for name in ("one", "other"))
+    with ExitStack() as scope:
+        workers = [
+            scope.enter_context(at.start("worker", "--name", at.folder.name)) for at in (one, other)
+        ]
+        await both_work(desk, run)
+        await desk.services.tasks.set_limits(ADMIN, task.ident, {})
+        ended = await desk.ended(run, within_s=90)
+        for worker in workers:
+            worker.process.terminate()
+        assert [worker.wait().code for worker in workers] == [0, 0]
+    assert_moved(ended.summary, source, destination)
+    assert await desk.state.fleet.members() == []
