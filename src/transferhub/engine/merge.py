@@ -103,6 +103,23 @@ class Verdict:
             Transfer(key, difference, size, etag, modified_at, storage_class, Action.COPY, state)
         )
 
+    def is_extra(self, key: str, entry: ObjectEntry) -> None:
+        """Counts and records what only the destination has; `key` is that of the source."""
+        self.extra += 1
+        _, size, etag, modified_at, storage_class = entry
+        self.transfers.append(
+            Transfer(
+                key,
+                Difference.EXTRA,
+                size,
+                etag,
+                modified_at,
+                storage_class,
+                Action.DELETE,
+                TransferState.HELD,
+            )
+        )
+
 
 def decide(
     source: tuple[Keys, Entries],
@@ -146,19 +163,5 @@ def decide(
     verdict.same = same
     for key, other in others.items():
         if everything or selection.selects_key(key):
-            verdict.extra += 1
-            verdict.transfers.append(_extra(base + key, other))
+            verdict.is_extra(base + key, other)
     return verdict
-
-
-def _extra(key: str, entry: ObjectEntry) -> Transfer:
-    return Transfer(
-        key,
-        Difference.EXTRA,
-        entry.size,
-        entry.etag,
-        entry.modified_at,
-        entry.storage_class,
-        Action.DELETE,
-        TransferState.HELD,
-    )

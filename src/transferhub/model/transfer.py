@@ -216,6 +216,11 @@ class ScanCounts:
             **{f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)}
         )
 
+    def __sub__(self, other: ScanCounts) -> ScanCounts:
+        return ScanCounts(
+            **{f.name: getattr(self, f.name) - getattr(other, f.name) for f in fields(self)}
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shard:

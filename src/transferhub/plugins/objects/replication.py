@@ -45,6 +45,7 @@ from transferhub.model.objects import (
 )
 from transferhub.model.transfer import Part, RunId, Transfer, TransferState, Upload
 from transferhub.plugins.objects.etags import Etags
+from transferhub.plugins.objects.event_scan import EventScan, Following
 from transferhub.plugins.objects.keymap import KeyMap
 from transferhub.plugins.objects.manifest_scan import ManifestScan
 from transferhub.plugins.objects.parts import Parts
@@ -151,6 +152,20 @@ class ObjectReplication:
             ).find(self._scope.keys())
             return
         await Finder(run, record, self._scan(spool), talk=talk).find()
+
+    async def follow(self, run: RunId, following: Following) -> None:
+        """Finds as `find` does, but looks only at the keys that events name, as they come."""
+        await EventScan(
+            following,
+            run=run,
+            source=self._source,
+            destination=self._destination,
+            keys=self._keys,
+            prefixes=self._scope.prefixes,
+            selection=self._scope.selection,
+            comparison=Comparison(self._compare, self._source, self._destination),
+            concurrency=self._listers,
+        ).find()
 
     def _scan(self, spool: Path) -> Scan:
         return Scan(
