@@ -24,6 +24,8 @@ MOST_PROCESSES = 64
 """Worker processes of one run on one machine."""
 
 _CRASHES = 3
+_BEATS_BEFORE = 2
+"""In so many beats every other member has had one."""
 
 
 def worker_ids(run: RunId, holder: str, count: int = MOST_PROCESSES) -> list[WorkerId]:
@@ -158,6 +160,7 @@ class Keeper:
         self._wait = wait
         self._carried: dict[RunId, _Carried] = {}
         self._about_to_join: RunId | None = None
+        self._announced = 0
         self._not_joined: set[RunId] = set()
         self._crashes: dict[RunId, int] = {}
         self._watchers: set[asyncio.Task[None]] = set()
@@ -171,7 +174,7 @@ class Keeper:
     async def run(self, leave: asyncio.Event) -> None:
         """Keeps runs until `leave` is set, and gives back what is under way then. Where the fleet
         asked this member to drain, it ends when all that it carries has ended."""
-        await self._guarded(self._fleet.register(self._member))
+        await self._guarded(self._register())
         async with asyncio.TaskGroup() as group:
             self._group = group
             group.create_task(self._every(self._rules.beat, self._beat))
@@ -278,10 +281,14 @@ class Keeper:
 
     # Signs of life
 
+    async def _register(self) -> None:
+        self._member = replace(self._member, load=self._load(), seen_at=self._clock())
+        await self._fleet.register(self._member)
+
     async def _beat(self) -> None:
         member = await self._fleet.heartbeat(self._member.ident, self._load())
         if member is None:
-            await self._fleet.register(replace(self._member, load=self._load()))
+            await self._register()
         else:
             self._member = member
         await self._bury()
@@ -327,16 +334,18 @@ class Keeper:
 
     async def _join(self) -> None:
         """Joins a run of another machine, if there is one with much to do. The fleet hears of it
-        one beat before, so that those who work on it already have given up a part of its limits."""
+        some beats before, so that those who work on it have given up a part of its limits."""
         if not self._has_room or await self._is_queued():
             self._about_to_join = None
             return
         candidates = {run.ident: run for run in await self._worth_joining()}
-        if self._about_to_join in candidates:
+        if self._about_to_join not in candidates:
+            self._about_to_join, self._announced = next(iter(candidates), None), 0
+        elif self._announced < _BEATS_BEFORE:
+            self._announced += 1
+        else:
             self._start(candidates[self._about_to_join], joins=True)
             self._about_to_join = None
-        else:
-            self._about_to_join = next(iter(candidates), None)
 
     async def _worth_joining(self) -> Sequence[Run]:
         running = (await self._store.runs(RunFilter(states=(RunState.RUNNING,)))).items
