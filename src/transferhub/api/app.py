@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from transferhub.api.doors import Doors
 from transferhub.api.graph import Graph
+from transferhub.api.page import page_routes
 from transferhub.api.safety import Safety, Site, read_json, refused_for
 from transferhub.control.signin import SignIn
 from transferhub.errors import InputError, TransferHubError
@@ -40,7 +41,7 @@ class Web(Generic[Service]):
 
 
 def create_app(web: Web[Service]) -> Starlette:
-    """Routes: /graphql, /session, /config.json, /healthz and /readyz."""
+    """Routes: / with its files, /graphql, /session, /config.json, /healthz and /readyz."""
     doors = Doors(web.sign_in, web.site)
     pages = _Pages(web, doors)
     return Starlette(
@@ -52,6 +53,7 @@ def create_app(web: Web[Service]) -> Starlette:
             Route("/config.json", pages.config, methods=["GET"]),
             Route("/healthz", pages.alive, methods=["GET"]),
             Route("/readyz", pages.ready, methods=["GET"]),
+            *page_routes(),
         ],
         middleware=[Middleware(Safety, site=web.site)],
         exception_handlers={TransferHubError: _told},
