@@ -20,7 +20,8 @@
     ├── AccessError              who asks may not do this
     │   ├── SignInError          who asks is not known: name, password, link, session or token
     │   └── TooManyError         too many sign-ins failed; wait
-    └── VaultError               stored credentials cannot be sealed or opened
+    ├── VaultError               stored credentials cannot be sealed or opened
+    └── SendError                a receiver of notifications did not accept one
 
 `code` is stable and documented in docs/errors.md; a message is one sentence that says what, where
 and what to do, and never holds a secret.
@@ -175,3 +176,7 @@ class TooManyError(AccessError):
 
 class VaultError(TransferHubError):
     default_code = "vault"
+
+
+class SendError(TransferHubError):
+    default_code = "not_sent"

@@ -8,7 +8,7 @@ import re
 from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -58,11 +58,33 @@ class Opened:
     fields: Mapping[str, str] = field(repr=False)
 
 
+class SealedPlace(Protocol):
+    """Where sealed things are kept, by name."""
+
+    async def all(self, *, after: str = "", limit: int = 100) -> Sequence[Sealed]:
+        """By name, from after the name `after`."""
+
+    async def replace(self, sealed: Sealed, was: Sealed) -> None:
+        """Raises ConflictError where it is no longer `was` (by version and key) that is stored."""
+
+
 class Credentials:
     """Write-only for people: no verb that takes a caller gives a secret back."""
 
-    def __init__(self, vault: Vault, ring: KeyRing, journal: Journal, clock: Clock) -> None:
+    def __init__(
+        self,
+        vault: Vault,
+        ring: KeyRing,
+        journal: Journal,
+        clock: Clock,
+        *,
+        others: Sequence[SealedPlace] = (),
+    ) -> None:
+        """Args:
+        others: places beside the vault whose things are under the same keys.
+        """
         self._vault = vault
+        self._places = (vault, *others)
         self._ring = ring
         self._journal = journal
         self._clock = clock
@@ -94,7 +116,7 @@ class Credentials:
             updated_at=now,
             version=was.credential.version + 1 if was else 1,
         )
-        sealed = seal(known, fields, await self._present_key())
+        sealed = seal(known, fields, await present_key(self._ring, self._places))
         if was is None:
             await self._vault.create(sealed)
         else:
@@ -140,7 +162,7 @@ class Credentials:
             return 0
         self._ring.add()
         count = await self.reseal()
-        key_ids = {sealed.key_id async for sealed in self._all()}
+        key_ids = {sealed.key_id async for _, sealed in self._all()}
         self._ring.keep(key_ids)
         after = {"key_id": self._ring.keys()[0].ident, "credentials": count}
         await self._journal.note(caller, "credential.rotate", "*", after=after)
@@ -151,36 +173,44 @@ class Credentials:
         count = 0
         while True:
             keys = self._ring.keys()
-            stale = [at async for at in self._all() if at.key_id != keys[0].ident] if keys else []
+            present = {key.ident for key in keys[:1]}
+            stale = [at async for at in self._all() if keys and at[1].key_id not in present]
             if not stale:
                 return count
-            for sealed in stale:
-                count += await self._reseal(sealed, keys)
+            for place, sealed in stale:
+                count += await self._reseal(place, sealed, keys)
 
-    async def _reseal(self, sealed: Sealed, keys: Sequence[Key]) -> bool:
+    async def _reseal(self, place: SealedPlace, sealed: Sealed, keys: Sequence[Key]) -> bool:
         again = seal(sealed.credential, unseal(sealed, keys), keys[0])
         try:
-            await self._vault.replace(again, sealed)
+            await place.replace(again, sealed)
         except ConflictError:
             return False  # replaced or deleted meanwhile; the next round sees what is there
         return True
 
-    async def _present_key(self) -> Key:
-        """The first key; made where nothing was ever sealed."""
-        keys = self._ring.keys()
-        if not keys:
-            if await self._vault.all(limit=1):
-                raise VaultError("The key of the stored credentials is missing: put it back.")
-            self._ring.make()
-            keys = self._ring.keys()
-        return keys[0]
+    async def _all(self) -> AsyncIterator[tuple[SealedPlace, Sealed]]:
+        for place in self._places:
+            after = ""
+            while page := await place.all(after=after, limit=_PAGE):
+                for sealed in page:
+                    yield place, sealed
+                after = page[-1].credential.name
 
-    async def _all(self) -> AsyncIterator[Sealed]:
-        after = ""
-        while page := await self._vault.all(after=after, limit=_PAGE):
-            for sealed in page:
-                yield sealed
-            after = page[-1].credential.name
+
+async def present_key(ring: KeyRing, places: Sequence[SealedPlace]) -> Key:
+    """The key to seal with; made where nothing was ever sealed in any of the places.
+
+    Raises:
+        VaultError: it is missing.
+    """
+    keys = ring.keys()
+    if not keys:
+        for place in places:
+            if await place.all(limit=1):
+                raise VaultError("The key of the stored credentials is missing: put it back.")
+        ring.make()
+        keys = ring.keys()
+    return keys[0]
 
 
 def seal(credential: Credential, fields: Mapping[str, str], key: Key) -> Sealed:

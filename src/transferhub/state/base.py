@@ -254,6 +254,12 @@ class RunStore(Protocol):
     async def release_run(self, run: Run) -> None:
         """Queues the run again, of a new version; does nothing where `run.keeper` has it not."""
 
+    async def untold_runs(self, *, limit: int = 100) -> Sequence[Run]:
+        """Runs of the hub that have ended since `note_told`, those that ended first first."""
+
+    async def note_told(self, run: Run) -> None:
+        """Notes that people were told of the run's `ended_at`. Its version stays."""
+
     async def aclose(self) -> None: ...
 
 

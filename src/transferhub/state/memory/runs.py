@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import count
 
 from transferhub.errors import ConflictError, LeaseLostError
 from transferhub.model.clock import Clock, utc_now
 from transferhub.model.pages import ALL_RUNS, Page, RunFilter
-from transferhub.model.run import Run, RunState, TaskId
+from transferhub.model.run import Run, RunState, TaskId, Trigger
 from transferhub.model.transfer import RunId
 from transferhub.state.cursors import RUNS, Place, moment_value, read_cursor, write_cursor
 
@@ -23,6 +23,7 @@ class MemoryRuns:
         self._numbers = count()
         self._runs: dict[RunId, Run] = {}
         self._run_numbers: dict[RunId, int] = {}
+        self._told: dict[RunId, datetime] = {}
 
     async def create_run(self, run: Run) -> Run:
         occurrence = (run.task, run.scheduled_at)
@@ -90,8 +91,24 @@ class MemoryRuns:
             queued = replace(known, state=RunState.QUEUED, keeper="", kept_until=None)
             self._put(queued, bump=True)
 
+    async def untold_runs(self, *, limit: int = 100) -> Sequence[Run]:
+        ended = [
+            (run.ended_at, self._run_numbers[run.ident], run)
+            for run in self._runs.values()
+            if run.ended_at is not None and run.trigger is not Trigger.COMMAND
+        ]
+        return [run for at, _, run in sorted(ended) if not self._is_told(run.ident, at)][:limit]
+
+    async def note_told(self, run: Run) -> None:
+        if run.ended_at is not None and not self._is_told(run.ident, run.ended_at):
+            self._told[run.ident] = run.ended_at
+
     async def aclose(self) -> None:
         return
+
+    def _is_told(self, ident: RunId, ended_at: datetime) -> bool:
+        told = self._told.get(ident)
+        return told is not None and told >= ended_at
 
     def _forget_runs(self, task: TaskId) -> None:
         for run in [run for run in self._runs.values() if run.task == task]:

@@ -117,6 +117,7 @@ runs = Table(
     Column("scheduled_at", BigInteger),
     _words("keeper", _EMPTY),
     Column("kept_until", BigInteger),
+    _moment("told_at", "0"),
 )
 Index("ix_runs_created_at_id", runs.c.created_at, runs.c.id)
 Index("ix_runs_task_created_at_id", runs.c.task, runs.c.created_at, runs.c.id)
@@ -133,6 +134,14 @@ Index(
     runs.c.id,
     sqlite_where=text("state = 'running' AND keeper <> ''"),
     postgresql_where=text("state = 'running' AND keeper <> ''"),
+)
+_UNTOLD = text("ended_at > told_at AND cause <> 'command'")
+Index(
+    "ix_runs_untold",
+    runs.c.ended_at,
+    runs.c.id,
+    sqlite_where=_UNTOLD,
+    postgresql_where=_UNTOLD,
 )
 
 seats = Table(

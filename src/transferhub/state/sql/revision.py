@@ -5,7 +5,7 @@ from __future__ import annotations
 from transferhub.state.sql.connection import Connection
 from transferhub.state.sql.dialects import Dialect
 
-HEAD = "0006"
+HEAD = "0007"
 """The newest revision in migrations/versions, and what `schema` is."""
 
 _CREATE = """

@@ -47,6 +47,8 @@ _LAPSED = (
     "ORDER BY kept_until, id LIMIT 1"
 )
 _QUEUED = "FROM runs WHERE state = 'queued' ORDER BY created_at, id LIMIT 1"
+# As its index says it.
+_UNTOLD = "FROM runs WHERE ended_at > told_at AND cause <> 'command' ORDER BY ended_at, id LIMIT ?"
 _MINE = "ident = ? AND keeper = ? AND keeper <> '' AND state = 'running'"
 
 
@@ -127,6 +129,18 @@ class SqlRuns:
         )
         mine = to_text(run.ident), to_text(run.keeper)
         await self._database.write(lambda session: session.execute(update, *mine))
+
+    async def untold_runs(self, *, limit: int = 100) -> Sequence[Run]:
+        rows = await self._database.read(lambda session: session.fetch(_RUN, _UNTOLD, limit))
+        return [_row_to_run(row) for row in rows]
+
+    async def note_told(self, run: Run) -> None:
+        if run.ended_at is not None:
+            ended_at, ident = to_micros(run.ended_at), to_text(run.ident)
+            update = "UPDATE runs SET told_at = ? WHERE ident = ? AND told_at < ?"
+            await self._database.write(
+                lambda session: session.execute(update, ended_at, ident, ended_at)
+            )
 
     async def aclose(self) -> None:
         await self._database.aclose()

@@ -11,6 +11,16 @@ CREATE TABLE audit (
 CREATE INDEX ix_audit_action_id ON audit (action, id);
 CREATE INDEX ix_audit_subject_id ON audit (subject, id);
 CREATE INDEX ix_audit_who_id ON audit (who, id);
+CREATE TABLE channels (
+    name TEXT NOT NULL,
+    settings TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    version INTEGER NOT NULL,
+    key_id TEXT NOT NULL,
+    box TEXT NOT NULL,
+    CONSTRAINT pk_channels PRIMARY KEY (name)
+);
 CREATE TABLE credentials (
     name TEXT NOT NULL,
     kind TEXT NOT NULL,
@@ -59,6 +69,34 @@ CREATE TABLE members (
     CONSTRAINT pk_members PRIMARY KEY (ident)
 );
 CREATE INDEX ix_members_seen_at ON members (seen_at);
+CREATE TABLE messages (
+    id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    ident TEXT NOT NULL,
+    channel TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    task TEXT NOT NULL,
+    told TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    created_at BIGINT NOT NULL,
+    planned_at BIGINT NOT NULL,
+    due_at BIGINT,
+    state TEXT NOT NULL,
+    attempts INTEGER NOT NULL,
+    error TEXT NOT NULL,
+    ended_at BIGINT
+);
+CREATE INDEX ix_messages_channel_due ON messages (channel, due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX ix_messages_channel_id ON messages (channel, id);
+CREATE INDEX ix_messages_due ON messages (due_at, id) WHERE due_at IS NOT NULL;
+CREATE INDEX ix_messages_ended_at ON messages (ended_at);
+CREATE INDEX ix_messages_group ON messages (channel, kind, task, id);
+CREATE UNIQUE INDEX uq_messages_open ON messages (channel, kind, task) WHERE state = 'open';
+CREATE TABLE notices (
+    ident TEXT NOT NULL,
+    at BIGINT NOT NULL,
+    CONSTRAINT pk_notices PRIMARY KEY (ident)
+);
+CREATE INDEX ix_notices_at ON notices (at);
 CREATE TABLE runs (
     id INTEGER NOT NULL,
     ident TEXT NOT NULL,
@@ -79,6 +117,7 @@ CREATE TABLE runs (
     scheduled_at BIGINT,
     keeper TEXT DEFAULT '' NOT NULL,
     kept_until BIGINT,
+    told_at BIGINT DEFAULT '0' NOT NULL,
     CONSTRAINT pk_runs PRIMARY KEY (id),
     CONSTRAINT uq_runs_ident UNIQUE (ident)
 );
@@ -88,6 +127,7 @@ CREATE INDEX ix_runs_kept ON runs (state, kept_until, id) WHERE state = 'running
 CREATE INDEX ix_runs_state_created_at_id ON runs (state, created_at, id);
 CREATE INDEX ix_runs_task_created_at_id ON runs (task, created_at, id);
 CREATE INDEX ix_runs_task_state_created_at_id ON runs (task, state, created_at, id);
+CREATE INDEX ix_runs_untold ON runs (ended_at, id) WHERE ended_at > told_at AND cause <> 'command';
 CREATE UNIQUE INDEX uq_runs_task_scheduled_at ON runs (task, scheduled_at);
 CREATE TABLE seats (
     name TEXT NOT NULL,

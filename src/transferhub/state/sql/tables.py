@@ -1,7 +1,7 @@
 """Every table: each schema module adds its own to the one `metadata`."""
 
-from transferhub.state.sql import event_schema, hub_schema, people_schema, schema
+from transferhub.state.sql import event_schema, hub_schema, notice_schema, people_schema, schema
 
-__all__ = ["event_schema", "hub_schema", "metadata", "people_schema"]
+__all__ = ["event_schema", "hub_schema", "metadata", "notice_schema", "people_schema"]
 
 metadata = schema.metadata

@@ -1,0 +1,163 @@
+"""The words of notifications, in English and Chinese."""
+
+# ruff: noqa: RUF001 - Chinese has signs of its own
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from transferhub.model.notice import Language, NoticeKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Phrases:
+    """Templates of one language; `{}` fields are named as in `Letter`'s making.
+
+    Attributes:
+        titles: of one notice.
+        plural_titles: of `count` notices.
+        codes: what failures of a code mean.
+    """
+
+    titles: Mapping[NoticeKind, str]
+    plural_titles: Mapping[NoticeKind, str]
+    figures: str
+    failed: str
+    cause: str
+    keys: str
+    reason: str
+    lag: str
+    lost: str
+    first_only: str
+    look: str
+    trial_title: str
+    trial: str
+    codes: Mapping[str, str]
+
+
+_EN = Phrases(
+    titles={
+        NoticeKind.RUN_FINISHED: "{task}: the run has finished",
+        NoticeKind.RUN_FAILED: "{task}: the run has failed",
+        NoticeKind.COMPLETED_WITH_FAILURES: "{task}: the run has ended, but not all was copied",
+        NoticeKind.DEAD_LETTERS: "{task}: objects fail for good",
+        NoticeKind.GUARD_TRIPPED: "{task}: a guard has stopped the run",
+        NoticeKind.EVENT_LAG: "{task}: events are handled late",
+        NoticeKind.WORKER_LOST: "A machine of the hub is lost: {task}",
+    },
+    plural_titles={
+        NoticeKind.RUN_FINISHED: "{task}: {count} runs have finished",
+        NoticeKind.RUN_FAILED: "{task}: {count} runs have failed",
+        NoticeKind.COMPLETED_WITH_FAILURES: "{task}: {count} runs have ended with failures",
+        NoticeKind.DEAD_LETTERS: "{task}: objects fail for good",
+        NoticeKind.GUARD_TRIPPED: "{task}: a guard has stopped {count} runs",
+        NoticeKind.EVENT_LAG: "{task}: events are handled late",
+        NoticeKind.WORKER_LOST: "{count} machines of the hub are lost",
+    },
+    figures="{objects} objects copied, {size} moved, in {time}.",
+    failed="Objects that failed: {failed}.",
+    cause="{count} × {code}: {meaning}",
+    keys="The first of them:",
+    reason="Reason ({code}): {detail}",
+    lag="The oldest event has waited for {time}.",
+    lost="{host} gave no sign of life any more. What it carried ({runs} runs) goes on elsewhere.",
+    first_only="Figures are of the first {most}.",
+    look="Look at it",
+    trial_title="Test of the channel {name}",
+    trial="This is a test. Notifications of Data Transfer Hub will arrive here.",
+    codes={
+        "no_credentials": "no credentials were found",
+        "bad_credentials": "the store does not accept the keys",
+        "expired_credentials": "the session token has expired",
+        "denied": "a permission is missing",
+        "no_bucket": "there is no such bucket or folder",
+        "wrong_region": "the bucket is in another region",
+        "clock_skew": "this machine's clock is wrong",
+        "tls": "the certificate is not trusted",
+        "unreachable": "the store cannot be reached",
+        "timeout": "the store did not answer in time",
+        "transient": "a passing fault of the store or the network, again and again",
+        "throttled": "the store asks to slow down",
+        "garbled": "what answers is no S3 store",
+        "listing_loops": "the store's listing never ends",
+        "store": "the store failed",
+        "not_found": "the object is not there any more",
+        "changed": "the object changes faster than it can be copied",
+        "archived": "the object must be restored first",
+        "unsupported": "the destination cannot hold this",
+        "bad_key": "the destination cannot hold this key",
+        "corrupt": "the bytes do not have their checksum",
+        "short_read": "the store gave fewer bytes than it promised",
+        "wrong_etag": "the destination holds other bytes than were written",
+        "bad_part": "the destination does not hold a part as it was sent",
+        "no_upload": "someone else ended the multipart upload",
+        "disk_full": "the disk is full",
+        "gave_up": "all attempts are spent",
+        "internal": "a fault of Data Transfer Hub",
+    },
+)
+
+_ZH = Phrases(
+    titles={
+        NoticeKind.RUN_FINISHED: "{task}:运行已完成",
+        NoticeKind.RUN_FAILED: "{task}:运行失败",
+        NoticeKind.COMPLETED_WITH_FAILURES: "{task}:运行已结束,但有对象未能复制",
+        NoticeKind.DEAD_LETTERS: "{task}:有对象最终失败",
+        NoticeKind.GUARD_TRIPPED: "{task}:保护规则已停止运行",
+        NoticeKind.EVENT_LAG: "{task}:事件处理滞后",
+        NoticeKind.WORKER_LOST: "一台机器失去联系:{task}",
+    },
+    plural_titles={
+        NoticeKind.RUN_FINISHED: "{task}:{count} 次运行已完成",
+        NoticeKind.RUN_FAILED: "{task}:{count} 次运行失败",
+        NoticeKind.COMPLETED_WITH_FAILURES: "{task}:{count} 次运行结束时有失败的对象",
+        NoticeKind.DEAD_LETTERS: "{task}:有对象最终失败",
+        NoticeKind.GUARD_TRIPPED: "{task}:保护规则已停止 {count} 次运行",
+        NoticeKind.EVENT_LAG: "{task}:事件处理滞后",
+        NoticeKind.WORKER_LOST: "{count} 台机器失去联系",
+    },
+    figures="已复制 {objects} 个对象,传输 {size},用时 {time}。",
+    failed="失败的对象:{failed} 个。",
+    cause="{count} × {code}:{meaning}",
+    keys="最先失败的对象:",
+    reason="原因({code}):{detail}",
+    lag="最早的事件已等待 {time}。",
+    lost="{host} 已没有心跳。它承载的 {runs} 次运行会在其他机器上继续。",
+    first_only="数字仅统计前 {most} 次。",
+    look="查看详情",
+    trial_title="渠道 {name} 的测试消息",
+    trial="这是一条测试消息。Data Transfer Hub 的通知会发送到这里。",
+    codes={
+        "no_credentials": "没有找到凭证",
+        "bad_credentials": "存储不接受该密钥",
+        "expired_credentials": "会话令牌已过期",
+        "denied": "缺少权限",
+        "no_bucket": "存储桶或文件夹不存在",
+        "wrong_region": "存储桶位于其他区域",
+        "clock_skew": "本机时钟不准",
+        "tls": "证书不受信任",
+        "unreachable": "无法连接到存储",
+        "timeout": "存储未及时响应",
+        "transient": "存储或网络反复出现临时故障",
+        "throttled": "存储要求降低请求速度",
+        "garbled": "响应方不是 S3 存储",
+        "listing_loops": "存储的列表没有终点",
+        "store": "存储出错",
+        "not_found": "对象已不存在",
+        "changed": "对象变化太快,来不及复制",
+        "archived": "对象需要先恢复",
+        "unsupported": "目标无法保存这种对象",
+        "bad_key": "目标无法保存这个键",
+        "corrupt": "字节与校验和不符",
+        "short_read": "存储返回的字节比承诺的少",
+        "wrong_etag": "目标中的字节与写入的不同",
+        "bad_part": "目标中的分段与发送的不同",
+        "no_upload": "分段上传被他人终止",
+        "disk_full": "磁盘已满",
+        "gave_up": "所有尝试都已用完",
+        "internal": "Data Transfer Hub 自身的错误",
+    },
+)
+
+PHRASES: Mapping[Language, Phrases] = {Language.EN: _EN, Language.ZH: _ZH}
