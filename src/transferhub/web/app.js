@@ -19,6 +19,7 @@ let next = ""; // cursor of the next page
 let timer = 0;
 let asking = false;
 let again = false;
+let busy = false;
 let inside = false;
 let seenAt = null;
 
@@ -130,8 +131,6 @@ async function refresh() {
     timer = setTimeout(refresh, at("lost").hidden && !busy ? IDLE_MS : BUSY_MS);
   }
 }
-
-let busy = false;
 
 async function fail(error) {
   if (error instanceof Lost) tellLost();
@@ -249,6 +248,10 @@ at("search").addEventListener("input", () => {
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) clearTimeout(timer);
   else if (inside) refresh();
+});
+window.addEventListener("hashchange", async () => {
+  await knock();
+  refresh();
 });
 window.addEventListener("focus", () => inside && refresh());
 window.addEventListener("online", () => inside && refresh());

@@ -25,7 +25,7 @@ export function size(bytes) {
     rest /= 1000;
     power += 1;
   }
-  return `${short.format(rest)} ${SIZES[power]}`;
+  return `${short.format(rest)}\u00a0${SIZES[power]}`;
 }
 
 /** How long: its two greatest units. */
