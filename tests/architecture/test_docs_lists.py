@@ -6,6 +6,7 @@ from pathlib import Path
 from transferhub.engine.compare import CompareMode
 from transferhub.engine.progress import Summary
 from transferhub.engine.report import COLUMNS, document
+from transferhub.hosts.hub_settings import HubSettings
 from transferhub.hosts.settings import Settings
 from transferhub.model.run import UNDER_WAY_STATES, RunState
 from transferhub.model.transfer import Difference, RunId, TransferState
@@ -36,6 +37,12 @@ def test_every_setting_is_listed() -> None:
     settings = [setting.name for setting in Settings.load(env={"HOME": "/home/u"}).described()]
     listed = column((DOCS / "operations/tuning.md").read_text(), 1)
     assert sorted(listed) == sorted(f"DTH_{name.upper()}" for name in settings)
+
+
+def test_every_setting_of_a_hub_is_listed() -> None:
+    hub = HubSettings.load(env={"HOME": "/home/u"}, machine_file=Path("/none"))
+    listed = column((DOCS / "operations/settings.md").read_text(), 0)
+    assert sorted(listed) == sorted(setting.name for setting in hub.described())
 
 
 def test_every_column_of_the_report_is_listed_in_order() -> None:

@@ -16,7 +16,7 @@ from transferhub.cli.documents import cut_off_document, print_json, summary_docu
 from transferhub.cli.exits import ExitCode, exit_of_status
 from transferhub.cli.faults import masked, shown
 from transferhub.cli.host import Host, OpenHost
-from transferhub.cli.job import Params, read_all, read_settings
+from transferhub.cli.job import Params, read_all, read_hub_settings, read_settings
 from transferhub.cli.lines import Lines, Quiet
 from transferhub.cli.log import log_shown
 from transferhub.cli.streams import Stream
@@ -27,6 +27,7 @@ from transferhub.model.run import RunState
 from transferhub.model.transfer import FailureGroup, RunId
 
 if TYPE_CHECKING:  # pydantic takes longer to load than `dth --help` may
+    from transferhub.hosts.hub_settings import HubSettings
     from transferhub.hosts.settings import Settings
 
 
@@ -74,11 +75,13 @@ class App:
             display.close()
 
     @contextmanager
-    def process(self, params: Params) -> Iterator[tuple[Settings, Callable[[str], None]]]:
+    def process(self, params: Params) -> Iterator[tuple[HubSettings, Callable[[str], None]]]:
         """The settings of a process that runs until it is stopped, and what tells of it."""
-        settings = read_all(lambda faults: read_settings(params, faults))
-        level = "debug" if self.debug else settings.log.value
+        settings = read_all(lambda faults: read_hub_settings(params, faults))
+        level = "debug" if self.debug else settings.base.log.value
         with log_shown(level, Quiet(), self.err):
+            for warning in settings.base.warnings:
+                self.err.line(f"dth: {shown(warning)}")
             yield settings, lambda sentence: self.out.line(f"dth: {shown(sentence)}")
 
     def _display(self, *, quiet: bool) -> Quiet:

@@ -13,6 +13,7 @@ from transferhub.errors import InputError
 from transferhub.model.units import parse_bytes, parse_count
 
 if TYPE_CHECKING:  # pydantic takes longer to load than `dth --help` may
+    from transferhub.hosts.hub_settings import HubSettings
     from transferhub.hosts.settings import Settings
     from transferhub.plugins.objects.spec import Location, ObjectsSpec
 
@@ -38,6 +39,7 @@ _PLAIN = (
 )
 _FILES = ("prefix_list", "manifest")
 SETTING_FLAGS = (
+    "config",
     "state",
     "database",
     "processes",
@@ -49,7 +51,19 @@ SETTING_FLAGS = (
     "requests",
     "prices",
 )
-"""Flags that are settings, which the environment may give as well."""
+"""Flags that are settings, which variables and files may give as well."""
+
+HUB_FLAGS = (
+    "host",
+    "port",
+    "public_url",
+    "tls_certificate",
+    "tls_key",
+    "behind_proxy",
+    "runs",
+    "name",
+)
+"""The same of a hub."""
 
 
 class Faults:
@@ -126,11 +140,20 @@ def spec_values(params: Params, faults: Faults) -> dict[str, Any]:
 
 
 def read_settings(params: Params, faults: Faults) -> Settings | None:
-    """The settings: flags, then the environment, then defaults. None where `faults` has more."""
+    """The settings: flags, then variables, files, defaults. None where `faults` has more."""
     from transferhub.hosts.settings import Settings
 
     flags = {name: params.get(name) for name in SETTING_FLAGS}
     return faults.read(lambda: Settings.load(**flags))
+
+
+def read_hub_settings(params: Params, faults: Faults) -> HubSettings | None:
+    """The same of a hub."""
+    from transferhub.hosts.hub_settings import HubSettings
+
+    flags = {name: params.get(name) for name in (*SETTING_FLAGS, *HUB_FLAGS)}
+    flags["behind_proxy"] = "true" if params.get("behind_proxy") else None
+    return faults.read(lambda: HubSettings.load(**flags))
 
 
 def read_locations(urls: Sequence[str], faults: Faults) -> list[Location]:

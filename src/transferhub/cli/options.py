@@ -262,7 +262,51 @@ def output_options(*, progress: bool, json: str) -> list[Option]:
             "Folder that remembers runs. [env: DTH_STATE; see `dth doctor`]",
             metavar="DIR",
         ),
+        make(
+            "--config",
+            "Settings as TOML. [env: DTH_CONFIG; default: ~/.config/dth/dth.toml and"
+            " /etc/dth/dth.toml]",
+            metavar="FILE",
+        ),
         make("--debug", "Show log lines, and tracebacks of unexpected errors.", is_flag=True),
+    ]
+
+
+def server_options() -> list[Option]:
+    """Where a hub listens, and who may come."""
+    return [
+        Option(
+            ["--host"],
+            metavar="ADDRESS",
+            help="Address to listen on; any but this machine's own needs TLS and users."
+            " [env: DTH_HOST; default: 127.0.0.1]",
+        ),
+        Option(
+            ["--port"],
+            metavar="PORT",
+            help="Port to listen on; 0 takes a free one. [env: DTH_PORT; default: 8420]",
+        ),
+        Option(
+            ["--public-url"],
+            metavar="URL",
+            help="How browsers reach the hub, where it is not as it listens. [env: DTH_PUBLIC_URL]",
+        ),
+        Option(
+            ["--tls-certificate"],
+            metavar="FILE",
+            help="Certificate and its chain, PEM. [env: DTH_TLS_CERTIFICATE]",
+        ),
+        Option(
+            ["--tls-key"],
+            metavar="FILE",
+            help="Private key of the certificate, PEM. [env: DTH_TLS_KEY]",
+        ),
+        Option(
+            ["--behind-proxy"],
+            is_flag=True,
+            help="A proxy in front of the hub does TLS, and nobody else can reach it."
+            " [env: DTH_BEHIND_PROXY]",
+        ),
     ]
 
 
@@ -270,16 +314,21 @@ def process_options() -> list[Option]:
     """Of a process of a hub."""
     return [
         Option(
+            ["--name"],
+            metavar="NAME",
+            help="Name of this machine in lists. [env: DTH_NAME; default: its host name]",
+        ),
+        Option(
             ["--runs"],
             metavar="COUNT",
-            default="4",
-            help="Runs that this machine carries at once; 0 for none. [default: 4]",
+            help="Runs that this machine carries at once; 0 for none. [env: DTH_RUNS; default: 4]",
         ),
         Option(
             ["--database"],
             metavar="URL",
-            help="postgresql://USER@HOST/DATABASE; a password belongs in DTH_DATABASE or in"
-            " ~/.pgpass. [env: DTH_DATABASE; default: SQLite in the state folder]",
+            help="postgresql://USER@HOST/DATABASE; its password belongs in DTH_DATABASE,"
+            " DTH_DATABASE_PASSWORD_FILE or ~/.pgpass. [env: DTH_DATABASE; default: SQLite in the"
+            " state folder]",
         ),
         *speed_options(),
         *output_options(progress=False, json=""),

@@ -14,10 +14,12 @@ from typing import Literal
 
 from transferhub import __version__
 from transferhub.errors import InputError, TransferHubError
+from transferhub.hosts.hub_settings import HubSettings
 from transferhub.hosts.settings import Settings
 from transferhub.hosts.state import database_url, open_ledger
 from transferhub.hosts.stores import describe_credentials, open_store
 from transferhub.model.clock import utc_now
+from transferhub.model.faults import flatten
 from transferhub.model.units import format_bytes
 from transferhub.plugins.objects.location import Location
 from transferhub.stores.base import ObjectStore
@@ -52,8 +54,21 @@ async def examine(settings: Settings, locations: Sequence[Location]) -> list[Fin
 
 
 def _settings(settings: Settings) -> Iterator[Finding]:
-    for setting in settings.described():
+    hub, faults = _hub_settings(settings)
+    for setting in [*settings.described(), *(hub.described() if hub else ())]:
         yield Finding(name=setting.name, value=setting.value, origin=setting.origin)
+    for fault in faults:
+        yield Finding(name=fault.field, value="", level="error", advice=fault.message)
+    for warning in settings.warnings:
+        yield Finding(name="settings", value="", level="warning", advice=warning)
+
+
+def _hub_settings(settings: Settings) -> tuple[HubSettings | None, Sequence[InputError]]:
+    """Those of `dth up`, which other commands do without; and what is wrong with them."""
+    try:
+        return HubSettings.of(settings), ()
+    except InputError as error:
+        return None, flatten([error])
 
 
 def _versions() -> Iterator[Finding]:

@@ -8,7 +8,6 @@ import getpass
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -27,6 +26,7 @@ from transferhub.control.secrets import new_secret
 from transferhub.control.signin import SignIn, SignInRules
 from transferhub.control.tasks import Tasks
 from transferhub.errors import InputError
+from transferhub.hosts.hub_settings import HubSettings, check_exposure
 from transferhub.hosts.hub_state import HubState
 from transferhub.hosts.locks import only_process
 from transferhub.hosts.members import new_ident, new_member, open_keeper
@@ -40,9 +40,11 @@ from transferhub.model.people import Caller, How, Role
 from transferhub.model.run import RunState
 from transferhub.model.transfer import Action, TransferState
 from transferhub.plugins.objects.spec import parse_spec
+from transferhub.state.people import People
 
 _LINK = timedelta(minutes=15)
-_LAST_PORT = 65_535
+_PROXIES = "127.0.0.0/8,::1,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7"
+"""Networks in which a proxy stands that says whom it serves."""
 
 
 async def _me(_: Services, __: Mapping[str, Any], caller: Caller) -> str:
@@ -54,14 +56,6 @@ _GRAPH: Graph[Services, Caller] = Graph(
     queries={"me": _me},
     mutations={"me": _me},
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """Where the server listens."""
-
-    host: str
-    port: int
 
 
 class Services:
@@ -103,38 +97,39 @@ class Services:
         self.scheduled = ScheduledRuns(state.tasks, clock=clock, new_ident=ident)
 
 
-def serve(settings: Settings, place: Place, *, runs: int, talk: Callable[[str], None]) -> None:
+def serve(settings: HubSettings, *, talk: Callable[[str], None]) -> None:
     """Serves until a signal, then gives back what is under way.
 
     Raises:
-        InputError: it cannot listen there.
+        InputError: it cannot listen there, or that would not be safe.
         StateError: the state cannot be used.
     """
-    with _alone(settings), _listening(place) as listener:
-        asyncio.run(_serve(settings, listener, runs, talk))
+    with _alone(settings.base), _listening(settings) as listener:
+        asyncio.run(_serve(settings, listener, talk))
 
 
 async def _serve(
-    settings: Settings, listener: socket.socket, runs: int, talk: Callable[[str], None]
+    settings: HubSettings, listener: socket.socket, talk: Callable[[str], None]
 ) -> None:
-    leave = leave_on_signals(talk)
+    base, leave = settings.base, leave_on_signals(talk)
     async with AsyncExitStack() as stack:
-        state = await HubState.open(settings.state, database_url(settings), stack)
+        state = await HubState.open(base.state, database_url(base), stack)
+        check_exposure(settings, has_users=await _has_users(state.people))
         services = Services(state)
-        if not settings.database:
+        if not base.database:
             await _pick_up(state, talk)
-        member = new_member(MemberKind.SERVER)
-        keeper = await open_keeper(state, settings, member, KeeperRules(slots=runs))
+        member = new_member(MemberKind.SERVER, settings.name)
+        keeper = await open_keeper(state, base, member, KeeperRules(slots=settings.runs))
         scheduler = Scheduler(
             services.scheduled, services.scheduled, state.seats, holder=member.ident
         )
-        host, port = listener.getsockname()[:2]
-        server = _server(_web(state, services, port))
+        port = listener.getsockname()[1]
+        server = _server(settings, _web(settings, state, services, port))
         async with asyncio.TaskGroup() as group:
             group.create_task(server.serve([listener]))
             group.create_task(keeper.run(leave))
             group.create_task(scheduler.run(leave))
-            await _tell(services, host, port, talk)
+            await _tell(services, settings.url(port), talk)
             await leave.wait()
             server.should_exit = True
     talk("stopped")
@@ -164,11 +159,11 @@ async def _pick_up(state: HubState, talk: Callable[[str], None]) -> None:
             )
 
 
-async def _tell(services: Services, host: str, port: int, talk: Callable[[str], None]) -> None:
+async def _tell(services: Services, url: str, talk: Callable[[str], None]) -> None:
     me = Caller(name="dth-up", role=Role.ADMIN, how=How.COMMAND)
     secret = await services.accounts.create_link(me, _user_name(), Role.ADMIN, duration=_LINK)
-    talk(f"the hub is at http://{host}:{port}/")
-    talk(f"sign in once, within 15 minutes: http://{host}:{port}/#token={secret}")
+    talk(f"the hub is at {url}/")
+    talk(f"sign in once, within 15 minutes: {url}/#token={secret}")
 
 
 def _user_name() -> str:
@@ -178,13 +173,16 @@ def _user_name() -> str:
         return "admin"
 
 
-def _web(state: HubState, services: Services, port: int) -> Web[Services]:
+async def _has_users(people: People) -> bool:
+    return any(user.password and not user.disabled for user in await people.users())
+
+
+def _web(settings: HubSettings, state: HubState, services: Services, port: int) -> Web[Services]:
     async def ready() -> None:
         await state.tasks.runs(limit=1)
 
-    origins = {f"http://{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]")}
     return Web(
-        site=Site(origins=frozenset(origins), secure=False),
+        site=Site(origins=settings.origins_of_browsers(port), secure=settings.is_secure),
         graph=_GRAPH,
         service=services,
         sign_in=services.sign_in,
@@ -200,38 +198,44 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _server(web: Web[Services]) -> _Server:
-    return _Server(
-        uvicorn.Config(
-            create_app(web),
-            log_config=None,
-            access_log=False,
-            lifespan="off",
-            server_header=False,
-            timeout_graceful_shutdown=5,
-        )
+def _server(settings: HubSettings, web: Web[Services]) -> _Server:
+    config = uvicorn.Config(
+        create_app(web),
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        timeout_graceful_shutdown=5,
+        ssl_certfile=settings.tls_certificate or None,
+        ssl_keyfile=settings.tls_key or None,
+        proxy_headers=settings.behind_proxy,
+        forwarded_allow_ips=_PROXIES,
     )
+    try:
+        config.load()
+    except OSError as error:  # also what OpenSSL says of a file
+        sentence = f"it, or tls_key, is no PEM that fits the other one: {error.strerror or error}"
+        raise InputError("--tls-certificate", sentence) from error
+    return _Server(config)
 
 
 @contextmanager
-def _listening(place: Place) -> Iterator[socket.socket]:
-    if not 0 <= place.port <= _LAST_PORT:
-        raise InputError("--port", f"{place.port} is none; ports end at {_LAST_PORT}")
+def _listening(settings: HubSettings) -> Iterator[socket.socket]:
     try:
-        family = socket.AF_INET6 if ":" in place.host else socket.AF_INET
-        listener = socket.create_server((place.host, place.port), family=family, backlog=512)
+        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+        listener = socket.create_server((settings.host, settings.port), family=family, backlog=512)
     except OSError as error:
-        raise _cannot_listen(place, error) from error
+        raise _cannot_listen(settings, error) from error
     with listener:
         yield listener
 
 
-def _cannot_listen(place: Place, error: OSError) -> InputError:
+def _cannot_listen(settings: HubSettings, error: OSError) -> InputError:
     match error.errno:
         case errno.EADDRINUSE:
-            sentence = f"{place.port} is taken by another program; choose another one"
+            sentence = f"{settings.port} is taken by another program; choose another one"
             return InputError("--port", f"{sentence}, or 0 for any")
         case errno.EACCES:
-            return InputError("--port", f"{place.port} may not be used by this user; take 8420")
+            return InputError("--port", f"{settings.port} may not be used by this user; take 8420")
         case _:
-            return InputError("--host", f"{place.host!r} is no address of this machine")
+            return InputError("--host", f"{settings.host!r} is no address of this machine")

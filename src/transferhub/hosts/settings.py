@@ -1,20 +1,22 @@
-"""How this installation is set up: read once, from flags, then the environment, then defaults."""
+"""How this installation is set up: flags, then variables, then files, then defaults; read once."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+import stat
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from transferhub.engine.tuning import Tuning
 from transferhub.errors import InputError
 from transferhub.hosts.credentials import SIDE_VARIABLES
+from transferhub.hosts.sources import MACHINE_FILE, Reader, Sources
 from transferhub.model.faults import raise_faults
 from transferhub.model.units import (
     format_bytes,
@@ -27,6 +29,21 @@ from transferhub.model.units import (
 
 _USER_PASSWORD = re.compile(r"(://[^/?#@:]*:)[^?#]*@")
 _QUERY_PASSWORD = re.compile(r"([?&][^=&#]*password[^=&#]*=)[^&#]*", re.IGNORECASE)
+
+_LOGIN = re.compile(r"(://[^:/?#@]+)@")
+_OTHERS_MAY_READ = stat.S_IRGRP | stat.S_IROTH
+
+HUB_NAMES = frozenset(
+    {
+        "host", "port", "public_url", "behind_proxy", "tls_certificate", "tls_key", "runs", "name",
+        "oidc_issuer", "oidc_client", "oidc_audience", "oidc_scope", "oidc_logout_url",
+        "oidc_roles", "oidc_everyone", "key_file", "allow_metadata_endpoints", "keep_runs",
+        "keep_reports", "keep_logs", "keep_samples", "log_format", "metrics_open",
+    }
+)  # fmt: skip
+"""The settings of a hub, which `hub_settings` reads; every command knows them by name."""
+
+_VARIABLES = SIDE_VARIABLES | {"DTH_CONFIG", "DTH_VAULT_KEY", "DTH_SERVER", "DTH_TOKEN"}
 
 _LEAST_MEMORY = 16 << 20
 _MOST_PROCESSES = 1_024
@@ -44,7 +61,7 @@ class Setting:
     """One value for `dth doctor`, its secrets masked.
 
     Attributes:
-        origin: "flag --state", "environment DTH_STATE" or "default".
+        origin: "flag --state", "environment DTH_STATE", "file /etc/dth/dth.toml" or "default".
     """
 
     name: str
@@ -54,20 +71,25 @@ class Setting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The settings. Each is a flag `--name` and a variable `DTH_NAME`; the flag wins.
+    """The settings. Each is a variable `DTH_NAME`, a key `name` of a TOML file and, where a command
+    has it, a flag `--name`; the flag wins, then the variable.
 
     Attributes:
         state: folder that remembers runs, absolute.
         database: URL of a PostgreSQL server, "" for SQLite in `state`; may hold a password.
+        database_password_file: holds the password of the database's user, and nothing else.
         processes, concurrency, listers, memory, attempts, bandwidth, requests: see Tuning.
         lease, patience, timeout: see Tuning.
         log: least level of log lines.
         prices: path of a price table, "" for the packaged one.
         origins: by name, where each value came from.
+        sources: of these and all other settings.
+        warnings: what the user should mend, a sentence each.
     """
 
     state: Path
     database: str = field(default="", repr=False)
+    database_password_file: str = ""
     processes: int = 1
     concurrency: int = 64
     listers: int = 32
@@ -81,42 +103,56 @@ class Settings:
     log: LogLevel = LogLevel.WARNING
     prices: str = ""
     origins: Mapping[str, str] = field(default_factory=dict)
+    sources: Sources = field(default_factory=lambda: Sources({}, {}), repr=False, compare=False)
+    warnings: tuple[str, ...] = ()
 
     @classmethod
-    def load(
+    def load(cls, **given: Any) -> Settings:
+        """The settings of this process, given as to `tried`.
+
+        Raises:
+            InputError: InputErrors, naming each flag, variable or key, where it is more than one
+                fault.
+        """
+        settings, faults = cls.tried(**given)
+        raise_faults(faults)
+        return settings
+
+    @classmethod
+    def tried(
         cls,
         *,
         env: Mapping[str, str] | None = None,
         processors: int | None = None,
+        machine_file: Path = MACHINE_FILE,
         **flags: str | None,
-    ) -> Settings:
-        """The settings of this process.
+    ) -> tuple[Settings, list[InputError]]:
+        """The settings, with defaults for what is wrong; and what is.
 
         Args:
             env: None reads the process's own environment.
             processors: how many this process may use; None asks the system.
-            flags: by the name of the setting, as typed; None where it was not given.
-
-        Raises:
-            InputError: InputErrors, naming each flag or variable, where it is more than one fault.
+            machine_file: read after the user's own, where it is there.
+            flags: by the name of the setting, as typed; None where it was not given. `config` names
+                a file that is read in place of the two.
         """
         env = os.environ if env is None else env
-        faults = list(_unknown_variables(env))
-        values: dict[str, Any] = {
-            "state": _default_state(env),
-            "processes": processors or len(os.sched_getaffinity(0)),
-        }
-        origins = dict.fromkeys(_READERS, "default")
-        for name, (typed, text) in _given(flags, env).items():
-            try:
-                values[name] = _READERS[name](text, field=typed)
-            except InputError as fault:
-                faults.append(fault)
-            origins[name] = f"flag {typed}" if typed.startswith("-") else f"environment {typed}"
-        if values["state"] is None and origins["state"] == "default":
+        sources = Sources.of(
+            flags,
+            env,
+            names=READERS.keys() | HUB_NAMES,
+            variables=_VARIABLES,
+            machine_file=machine_file,
+        )
+        faults = [*sources.faults]
+        given, origins = sources.read(READERS, faults)
+        state = given.get("state") or _default_state(env)
+        if state is None and origins["state"] == "default":
             faults.append(InputError("--state", "is needed, since HOME is not set"))
-        raise_faults(faults)
-        return cls(**values, origins=origins)
+        given |= {"state": state or Path(), "database": _with_password(given, sources, faults)}
+        given.setdefault("processes", processors or len(os.sched_getaffinity(0)))
+        warnings = (*sources.passed_over, *_warnings(sources))
+        return cls(**given, origins=origins, sources=sources, warnings=warnings), faults
 
     def tuning(self) -> Tuning:
         return Tuning(
@@ -136,8 +172,8 @@ class Settings:
     def described(self) -> list[Setting]:
         """Every setting and its origin, for people."""
         return [
-            Setting(name=name, value=_shown(name, getattr(self, name)), origin=self.origins[name])
-            for name in _READERS
+            Setting(name=name, value=_shown(name, getattr(self, name)), origin=origin)
+            for name, origin in self.origins.items()
         ]
 
 
@@ -156,8 +192,8 @@ def _shown(name: str, value: object) -> str:
             return masked_url(url) if url else "SQLite in the state folder"
         case _, None:
             return "no limit"
-        case "prices", "":
-            return "the list prices in this package"
+        case _, "":
+            return "the list prices in this package" if name == "prices" else "none"
         case "memory", int(size):
             return f"{size >> 20}MiB"
         case "bandwidth", int(size):
@@ -170,26 +206,38 @@ def _shown(name: str, value: object) -> str:
             return str(value)
 
 
-def _given(flags: Mapping[str, str | None], env: Mapping[str, str]) -> dict[str, tuple[str, str]]:
-    """What was given, by setting: as what it was typed, and the text. An empty variable is none."""
-    given = {}
-    for name in _READERS:
-        flag = flags.get(name)
-        variable = f"DTH_{name.upper()}"
-        if flag is not None:
-            given[name] = (f"--{name}", flag)
-        elif env.get(variable):
-            given[name] = (variable, env[variable])
-    return given
+def _with_password(values: Mapping[str, Any], sources: Sources, faults: list[InputError]) -> str:
+    """The database's URL, with the password of `database_password_file` where that is given."""
+    url, path = values.get("database", ""), values.get("database_password_file", "")
+    given = sources.given("database_password_file")
+    if not path or given is None:
+        return str(url)
+    try:
+        password = Path(path).read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        faults.append(InputError(given.typed, f"{path} cannot be read: {_reason(error)}"))
+        return str(url)
+    if not password or not _LOGIN.search(url):
+        why = "needs a database such as postgresql://USER@HOST/DATABASE, without a password"
+        faults.append(InputError(given.typed, why if password else f"{path} is empty"))
+        return str(url)
+    return _LOGIN.sub(lambda login: f"{login[1]}:{quote(password, safe='')}@", url, count=1)
 
 
-def _unknown_variables(env: Mapping[str, str]) -> Iterator[InputError]:
-    known = {f"DTH_{name.upper()}" for name in _READERS} | SIDE_VARIABLES
-    for name in sorted(env):
-        if name.startswith("DTH_") and name not in known:
-            close = get_close_matches(name, sorted(known), n=1)
-            advice = f"did you mean {close[0]}?" if close else "unset it"
-            yield InputError(name, f"there is no such setting; {advice}")
+def _reason(error: OSError | UnicodeDecodeError) -> str:
+    return error.strerror or "it failed" if isinstance(error, OSError) else "it is not UTF-8"
+
+
+def _warnings(sources: Sources) -> Iterator[str]:
+    given = sources.given("database")
+    if given is None or masked_url(str(given.value)) == given.value:
+        return
+    where = "put it into DTH_DATABASE, a file that database_password_file names, or ~/.pgpass"
+    if given.origin.startswith("flag"):
+        yield f"--database holds a password, which other users of this machine can see: {where}"
+    for path in sources.files:
+        if given.origin == f"file {path}" and path.stat().st_mode & _OTHERS_MAY_READ:
+            yield f"{path} holds a password, and other users may read it: run chmod 600 on it"
 
 
 def _default_state(env: Mapping[str, str]) -> Path | None:
@@ -208,9 +256,9 @@ def _bandwidth(text: str, *, field: str) -> int:
     return parse_bandwidth(text, field=field)
 
 
-def _path(text: str, *, field: str) -> Path:
+def read_path(text: str, *, field: str) -> Path:
     if not text:
-        raise InputError(field, "is empty; name a folder")
+        raise InputError(field, "is empty; name a place")
     return Path(text).expanduser().absolute()
 
 
@@ -252,12 +300,13 @@ def _log(text: str, *, field: str) -> LogLevel:
 
 
 def _file(text: str, *, field: str) -> str:
-    return str(_path(text, field=field))
+    return str(read_path(text, field=field))
 
 
-_READERS: Mapping[str, Callable[..., Any]] = {
-    "state": _path,
+READERS: Mapping[str, Reader] = {
+    "state": read_path,
     "database": _database,
+    "database_password_file": _file,
     "processes": _processes,
     "concurrency": _at_least_one,
     "listers": _at_least_one,

@@ -8,40 +8,36 @@ from contextlib import AsyncExitStack
 
 from transferhub.control.keeper import KeeperRules
 from transferhub.errors import InputError
+from transferhub.hosts.hub_settings import HubSettings
 from transferhub.hosts.hub_state import HubState
 from transferhub.hosts.members import new_member, open_keeper
-from transferhub.hosts.settings import Settings
 from transferhub.hosts.state import database_url
 from transferhub.hosts.stopping import leave_on_signals
 from transferhub.model.fleet import MemberKind
 
 
-def work(settings: Settings, *, runs: int, name: str, talk: Callable[[str], None]) -> None:
+def work(settings: HubSettings, *, talk: Callable[[str], None]) -> None:
     """Carries runs until a signal, or until the fleet asks this worker to drain.
-
-    Args:
-        runs: at once.
-        name: of this machine in the fleet; "" takes its own.
 
     Raises:
         InputError: a worker shares PostgreSQL with its hub; SQLite is of one machine.
         StateError: the state cannot be used.
     """
-    if not settings.database.startswith("postgres"):
+    if not settings.base.database.startswith("postgres"):
         raise InputError(
             "--database",
             "is needed: a worker shares the hub's PostgreSQL; `dth up` alone carries its runs"
             " itself",
         )
-    asyncio.run(_work(settings, runs, name, talk))
+    asyncio.run(_work(settings, talk))
 
 
-async def _work(settings: Settings, runs: int, name: str, talk: Callable[[str], None]) -> None:
-    leave = leave_on_signals(talk)
+async def _work(settings: HubSettings, talk: Callable[[str], None]) -> None:
+    base, leave = settings.base, leave_on_signals(talk)
     async with AsyncExitStack() as stack:
-        state = await HubState.open(settings.state, database_url(settings), stack)
-        member = new_member(MemberKind.WORKER, name)
-        keeper = await open_keeper(state, settings, member, KeeperRules(slots=runs))
-        talk(f"worker {member.ident} takes up to {runs} runs at once; Ctrl-C stops it")
+        state = await HubState.open(base.state, database_url(base), stack)
+        member = new_member(MemberKind.WORKER, settings.name)
+        keeper = await open_keeper(state, base, member, KeeperRules(slots=settings.runs))
+        talk(f"worker {member.ident} takes up to {settings.runs} runs at once; Ctrl-C stops it")
         await keeper.run(leave)
     talk("stopped")

@@ -81,6 +81,7 @@ TUNING_FLAGS: dict[str, tuple[str, str, Any]] = {
 }
 
 OTHER_PARAMS = {
+    "config",
     "source",
     "destination",
     "verify",

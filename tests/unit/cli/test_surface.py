@@ -71,8 +71,16 @@ SPEED_FLAGS = {
     "--listers",
     "--memory",
 }
-ALL = {"--json", "--state", "--debug", "--help", "-h"}
-PROCESS_FLAGS = {"--runs", "--database"} | (ALL - {"--json"})
+ALL = {"--json", "--state", "--config", "--debug", "--help", "-h"}
+SERVER_FLAGS = {
+    "--host",
+    "--port",
+    "--public-url",
+    "--tls-certificate",
+    "--tls-key",
+    "--behind-proxy",
+}
+PROCESS_FLAGS = {"--runs", "--name", "--database"} | (ALL - {"--json"})
 FLAGS = {
     "transfer": SIDE_FLAGS | SCOPE_FLAGS | WRITING_FLAGS | SPEED_FLAGS | RUNNING_FLAGS | ALL,
     "verify": SIDE_FLAGS | SCOPE_FLAGS | ALL | {"--mirror", "--quiet"},
@@ -82,8 +90,8 @@ FLAGS = {
     "redrive": SPEED_FLAGS | ALL | {"--code", "--key", "--quiet"},
     "resume": SPEED_FLAGS | ALL | {"--quiet"},
     "report": ALL,
-    "up": SPEED_FLAGS | PROCESS_FLAGS | {"--host", "--port"},
-    "worker": SPEED_FLAGS | PROCESS_FLAGS | {"--name"},
+    "up": SPEED_FLAGS | PROCESS_FLAGS | SERVER_FLAGS,
+    "worker": SPEED_FLAGS | PROCESS_FLAGS,
     "doctor": ALL,
 }
 ARGUMENTS = {

@@ -13,7 +13,8 @@ HOME = {"HOME": "/home/me"}
 
 
 def load(env: dict[str, str] | None = None, **flags: str | None) -> Settings:
-    return Settings.load(env={**HOME, **(env or {})}, processors=3, **flags)
+    given = {**HOME, **(env or {})}
+    return Settings.load(env=given, processors=3, machine_file=Path("/none"), **flags)
 
 
 def test_the_examples_hold() -> None:

@@ -9,8 +9,7 @@ import click
 from transferhub.cli import options
 from transferhub.cli.app import App
 from transferhub.cli.exits import ExitCode
-from transferhub.cli.grouped import Command, Option
-from transferhub.cli.job import Faults, read_all
+from transferhub.cli.grouped import Command
 
 EXAMPLES = """
     On this machine, for yourself:
@@ -18,21 +17,19 @@ EXAMPLES = """
 
     For several machines; start `dth worker` with the same database on the others:
       DTH_DATABASE=postgresql://dth@db.example.com/dth dth up
+
+    For others, once there is a user; `dth doctor` shows all settings:
+      dth up --host 0.0.0.0 --public-url https://hub.example.com \\
+        --tls-certificate hub.pem --tls-key hub.key
 """
 
 
 @click.pass_obj
 def up(app: App, /, **params: Any) -> ExitCode:
-    from transferhub.hosts.hub import Place, serve
-    from transferhub.model.units import parse_count
+    from transferhub.hosts.hub import serve
 
-    def read(faults: Faults) -> tuple[int, int] | None:
-        port, runs = (faults.parsed(params, name, parse_count) for name in ("port", "runs"))
-        return None if port is None or runs is None else (port, runs)
-
-    port, runs = read_all(read)
     with app.process(params) as (settings, talk):
-        serve(settings, Place(host=params["host"], port=port), runs=runs, talk=talk)
+        serve(settings, talk=talk)
     return ExitCode.OK
 
 
@@ -47,21 +44,5 @@ command = Command(
     What was under way when it was stopped or killed goes on at the next start.
     """,
     examples=EXAMPLES,
-    params=options.chain(
-        [
-            Option(
-                ["--host"],
-                metavar="ADDRESS",
-                default="127.0.0.1",
-                help="Address to listen on. [default: 127.0.0.1]",
-            ),
-            Option(
-                ["--port"],
-                metavar="PORT",
-                default="8420",
-                help="Port to listen on; 0 takes a free one. [default: 8420]",
-            ),
-        ],
-        options.process_options(),
-    ),
+    params=options.chain(options.server_options(), options.process_options()),
 )

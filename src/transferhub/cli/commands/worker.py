@@ -9,8 +9,7 @@ import click
 from transferhub.cli import options
 from transferhub.cli.app import App
 from transferhub.cli.exits import ExitCode
-from transferhub.cli.grouped import Command, Option
-from transferhub.cli.job import read_all
+from transferhub.cli.grouped import Command
 
 EXAMPLES = """
     Without a password, or with one in ~/.pgpass:
@@ -24,11 +23,9 @@ EXAMPLES = """
 @click.pass_obj
 def worker(app: App, /, **params: Any) -> ExitCode:
     from transferhub.hosts.worker import work
-    from transferhub.model.units import parse_count
 
-    runs = read_all(lambda faults: faults.parsed(params, "runs", parse_count))
     with app.process(params) as (settings, talk):
-        work(settings, runs=runs, name=params["name"] or "", talk=talk)
+        work(settings, talk=talk)
     return ExitCode.OK
 
 
@@ -42,14 +39,5 @@ command = Command(
     large ones of other machines. What it carried when it was killed goes on elsewhere.
     """,
     examples=EXAMPLES,
-    params=options.chain(
-        [
-            Option(
-                ["--name"],
-                metavar="NAME",
-                help="Name of this machine in lists. [default: its host name]",
-            )
-        ],
-        options.process_options(),
-    ),
+    params=options.process_options(),
 )
