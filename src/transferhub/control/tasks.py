@@ -18,7 +18,7 @@ from transferhub.model.faults import flatten, raise_faults
 from transferhub.model.limits import TaskLimits
 from transferhub.model.pages import ALL_TASKS, Page, RunFilter, TaskFilter, TaskSort
 from transferhub.model.people import Caller, Role
-from transferhub.model.run import UNDER_WAY_STATES, Run, Task, TaskId, TaskState
+from transferhub.model.run import UNDER_WAY_STATES, Run, Task, TaskId, TaskState, Trigger
 from transferhub.model.schedule import Schedule
 from transferhub.state.base import Ledger, TaskStore
 
@@ -112,6 +112,17 @@ class Tasks:
         """The moments of the task's next runs, as if it were not paused."""
         authorise(caller, Role.VIEWER)
         return _upcoming(await find_task(self._store, ident), self._clock(), count)
+
+    async def planned(
+        self, caller: Caller, schedule: Mapping[str, Any], count: int
+    ) -> Sequence[datetime]:
+        """The same of a schedule that no task has yet.
+
+        Args:
+            schedule: as `Schedule.from_json` reads it.
+        """
+        authorise(caller, Role.VIEWER)
+        return next_runs(Schedule.from_json(schedule), self._clock(), count)
 
     # Changing
 
@@ -215,7 +226,7 @@ class Tasks:
         """
         authorise(caller, Role.ADMIN if purge else Role.OPERATOR)
         task = await find_task(self._store, ident)
-        under_way = await run_under_way(self._store, ident)
+        under_way = await run_under_way(self._store, ident, of_events=True)
         if under_way is not None:
             raise MoveError(
                 f"Run {under_way.ident} of task {ident} is {under_way.state}; stop it first."
@@ -306,10 +317,15 @@ async def find_task(store: TaskStore, ident: TaskId) -> Task:
     return task
 
 
-async def run_under_way(store: TaskStore, ident: TaskId) -> Run | None:
-    """The newest run of the task that waits or runs."""
+async def run_under_way(store: TaskStore, ident: TaskId, *, of_events: bool = False) -> Run | None:
+    """The newest run of the task that waits or runs.
+
+    Args:
+        of_events: also one of events, which gives way to any other.
+    """
     chosen = RunFilter(task=ident, states=tuple(sorted(UNDER_WAY_STATES)))
-    return next(iter((await store.runs(chosen, limit=1)).items), None)
+    under_way = (await store.runs(chosen)).items
+    return next((run for run in under_way if of_events or run.trigger is not Trigger.EVENT), None)
 
 
 def faults_of_words(draft: TaskDraft) -> Iterator[InputError]:

@@ -15,6 +15,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from transferhub.control.event_runs import must_wait
 from transferhub.control.keeper import Leave, Rates, Share
 from transferhub.control.schedule import window_now
 from transferhub.engine.progress import Progress
@@ -27,6 +28,7 @@ from transferhub.errors import (
 )
 from transferhub.hosts.carrier import Carrier, State
 from transferhub.hosts.crew import WorkerProcesses
+from transferhub.hosts.following import open_following
 from transferhub.hosts.steering import Steering
 from transferhub.launchers.pipes import receive
 from transferhub.model.clock import utc_now
@@ -34,6 +36,7 @@ from transferhub.model.limits import TaskLimits
 from transferhub.model.run import Run, RunOrder, RunState, Task, Trigger
 from transferhub.model.schedule import Schedule
 from transferhub.model.transfer import RunId
+from transferhub.plugins.objects.event_scan import Following
 from transferhub.plugins.objects.key_lists import refuse_bad_lists
 from transferhub.plugins.objects.spec import ObjectsSpec
 
@@ -45,6 +48,7 @@ _IDLE_LOOKS = 5
 """A joined run in which nothing was open so often has no need of this process."""
 
 _BUSY = timedelta(seconds=2)
+_GIVING_WAY = timedelta(seconds=0.25)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,10 +157,15 @@ class _Carriage:
         try:
             spec = ObjectsSpec.from_json(task.spec)
             refuse_bad_lists(spec)
-            while await self._open_window(run, task):
-                await carrier.carry(state, run, spec, self._processes, self._steering)
-                if not self._closed:
-                    break
+            await self._alone(state, run)
+            async with AsyncExitStack() as stack:
+                following = await self._following(state, run, spec, stack)
+                while await self._open_window(run, task):
+                    await carrier.carry(
+                        state, run, spec, self._processes, self._steering, following=following
+                    )
+                    if not self._closed:
+                        break
         except RunError as error:
             if error.code != "already_running":
                 raise
@@ -170,6 +179,22 @@ class _Carriage:
             await self._fail(state, error)
         if self._steering.handed_over:
             await state.tasks.release_run(run)
+
+    async def _alone(self, state: State, run: Run) -> None:
+        """Waits until a run of events, which gives way to this one, has ended."""
+        if run.trigger is Trigger.EVENT:
+            return
+        while not self._steering.stop.is_set() and await must_wait(state.tasks, run, utc_now()):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._steering.stop.wait(), _GIVING_WAY.total_seconds())
+
+    async def _following(
+        self, state: State, run: Run, spec: ObjectsSpec, stack: AsyncExitStack
+    ) -> Following | None:
+        """None for a run that lists."""
+        if run.trigger is not Trigger.EVENT:
+            return None
+        return await open_following(state, run, spec, self._assignment.database, stack)
 
     async def _fail(self, state: State, error: TransferHubError) -> None:
         """Records it, where nobody has yet."""

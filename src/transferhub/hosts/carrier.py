@@ -12,7 +12,7 @@ from transferhub.control.keeper import worker_ids
 from transferhub.control.runs import Runs
 from transferhub.engine.execution import DeleteGuard, Execution, Job
 from transferhub.engine.progress import Observer, Summary
-from transferhub.engine.replication import Replication
+from transferhub.engine.replication import Find, Replication
 from transferhub.engine.report import write_report, write_summary
 from transferhub.engine.tuning import Tuning
 from transferhub.engine.worker import Worker
@@ -26,6 +26,8 @@ from transferhub.hosts.steering import Steering
 from transferhub.hosts.stores import describe_credentials
 from transferhub.model.run import Run, RunState
 from transferhub.model.transfer import WorkerId
+from transferhub.plugins.objects.event_scan import Following
+from transferhub.plugins.objects.replication import ObjectReplication
 from transferhub.plugins.objects.spec import ObjectsSpec
 from transferhub.state.base import Ledger, TaskStore
 
@@ -93,9 +95,13 @@ class Carrier:
         *,
         scan: bool = True,
         verify: bool = False,
+        following: Following | None = None,
     ) -> Summary:
         """Works on the run until it ends or `steering` stops it. One that is handed over has not
         ended, whatever the summary says: its keeper gives it back.
+
+        Args:
+            following: the run looks at what events name, and does not list.
 
         Raises:
             InputError: the spec cannot be carried out; where the run had begun, it has failed.
@@ -120,12 +126,13 @@ class Carrier:
                     ledger=state.ledger,
                     replication=replication,
                     crew=crew,
-                    guard=_guard(spec),
+                    guard=following.guard if following else guard_of(spec),
                     destination=spec.destination.url,
                     folder=folder,
                     former_workers=former,
                     earlier_runs=await state.runs.with_uploads(run),
                     scan=scan,
+                    find=_find(replication, following),
                 )
                 summary = await Execution(job, talk=self._talk, observer=self._observer).run(
                     steering.stop
@@ -234,7 +241,14 @@ class Carrier:
         ]
 
 
-def _guard(spec: ObjectsSpec) -> DeleteGuard:
+def _find(replication: ObjectReplication, following: Following | None) -> Find | None:
+    """None for the replication's own finder."""
+    if following is None:
+        return None
+    return lambda run, *_: replication.follow(run, following)
+
+
+def guard_of(spec: ObjectsSpec) -> DeleteGuard:
     return DeleteGuard(
         delete=spec.mirror, most=spec.max_delete, most_percent=spec.max_delete_percent
     )

@@ -35,6 +35,7 @@ from transferhub.stores.s3.errors import Operation, Refusal, classed, garbled
 from transferhub.stores.s3.headers import content_md5, read_info, read_written, write_headers
 from transferhub.stores.s3.keys import MAX_KEY_BYTES
 from transferhub.stores.s3.listing import parse_page
+from transferhub.stores.s3.notifications import BucketNotifications
 from transferhub.stores.s3.providers import Provider
 from transferhub.stores.s3.reader import S3Reader
 from transferhub.stores.s3.requests import Requests, S3Config
@@ -83,6 +84,11 @@ class S3Store:
     @property
     def capabilities(self) -> Capabilities:
         return _capabilities(self._requests.provider, self._config.endpoint.url, self._principal)
+
+    @property
+    def notifications(self) -> BucketNotifications:
+        """Where the bucket tells of its changes."""
+        return BucketNotifications(self._requests)
 
     @property
     def server_time(self) -> datetime | None:

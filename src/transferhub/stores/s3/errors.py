@@ -59,6 +59,8 @@ class Operation(Enum):
     LIST_UPLOADS = ("listing the uploads of", "s3:ListBucketMultipartUploads")
     GET_TAGS = ("reading the tags of", "s3:GetObjectTagging")
     PUT_TAGS = ("tagging", "s3:PutObjectTagging")
+    GET_NOTIFICATIONS = ("reading the notifications of", "s3:GetBucketNotification")
+    PUT_NOTIFICATIONS = ("changing the notifications of", "s3:PutBucketNotification")
 
     def __init__(self, words: str, permission: str) -> None:
         self.words = words

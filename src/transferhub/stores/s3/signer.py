@@ -1,4 +1,4 @@
-"""AWS Signature Version 4 for S3, in its header form.
+"""AWS Signature Version 4 as S3 wants it, in its header form.
 
 Source: Amazon S3 API Reference, "Authenticating Requests (AWS Signature Version 4)".
 """
@@ -44,13 +44,20 @@ class Signer:
     HMAC.
     """
 
-    def __init__(self, *, host: str, region: str, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        *,
+        host: str,
+        region: str,
+        service: str = "s3",
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         """Args:
         host: as the Host header has it, with the port where it is not the scheme's own.
         clock: seconds since the epoch.
         """
         self._host = host
-        self._region = region
+        self._place = f"{region}/{service}/aws4_request"
         self._clock = clock
         self._second = -1
         self._timestamp = ""
@@ -96,7 +103,7 @@ class Signer:
         if second != self._second:
             self._second = second
             self._timestamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second))
-            self._scope = f"{self._timestamp[:8]}/{self._region}/s3/aws4_request"
+            self._scope = f"{self._timestamp[:8]}/{self._place}"
 
     def _canonical_headers(self, headers: Mapping[str, str]) -> tuple[str, str]:
         items = [*headers.items(), ("host", self._host)]

@@ -1,0 +1,1 @@
+"""Queues in which others tell of changes."""
