@@ -4,16 +4,19 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
 from tests.acceptance.places import Place
+from transferhub.control.orders import queued
 from transferhub.control.tasks import TaskDraft
 from transferhub.hosts.hub import Services
 from transferhub.hosts.hub_state import HubState
+from transferhub.hosts.members import new_ident
+from transferhub.model.clock import utc_now
 from transferhub.model.people import Caller, How, Role
-from transferhub.model.run import UNDER_WAY_STATES, Run, RunState, Task
+from transferhub.model.run import UNDER_WAY_STATES, Run, RunState, Task, Trigger
 from transferhub.model.transfer import Action, Totals, TransferState
 
 ADMIN = Caller(name="tester", role=Role.ADMIN, how=How.COMMAND)
@@ -47,8 +50,16 @@ class Desk:
         )
         return await self.services.tasks.create(ADMIN, draft)
 
-    async def start(self, task: Task) -> Run:
-        return await self.services.orders.start(ADMIN, task.ident)
+    async def start(self, task: Task, trigger: Trigger = Trigger.PERSON) -> Run:
+        if trigger is Trigger.PERSON:
+            return await self.services.orders.start(ADMIN, task.ident)
+        ident = new_ident(utc_now())
+        return await self.state.tasks.create_run(queued(task, ident, trigger, utc_now()))
+
+    async def schedule(self, task: Task, schedule: Mapping[str, Any]) -> None:
+        draft = TaskDraft(name=task.name, kind=task.kind, spec=task.spec, schedule=schedule)
+        present = await self.services.tasks.get(ADMIN, task.ident)
+        await self.services.tasks.update(ADMIN, task.ident, replace(draft, limits=present.limits))
 
     async def run(self, run: Run) -> Run:
         return await self.services.orders.get(ADMIN, run.ident)

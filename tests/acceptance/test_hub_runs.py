@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, ExitStack, suppress
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -15,10 +16,14 @@ from tests.acceptance.command import Dth, Running
 from tests.acceptance.hub import ADMIN, Desk
 from tests.acceptance.places import MIB, Place, content_of
 from tests.acceptance.processes import wait_until
-from transferhub.model.run import Run, RunState
+from transferhub.model.clock import utc_now
+from transferhub.model.run import Run, RunState, Trigger
+from transferhub.model.transfer import Action, Totals, TransferState
 
 SLOW = "300kB/s"
 """What an object store of some hundred kilobytes takes some seconds with."""
+DAILY = {"cron": "0 0 1 1 *"}
+"""So seldom that no test meets it."""
 
 
 @pytest.fixture
@@ -52,6 +57,17 @@ def on_machine(dth: Dth, name: str, url: str) -> Dth:
         variables={**dth.variables, "DTH_DATABASE": url},
         secrets=dth.secrets,
     )
+
+
+def closed_now() -> dict[str, str]:
+    """A window that opens in some hours."""
+    now = utc_now()
+    opens, closes = now + timedelta(hours=6), now + timedelta(hours=7)
+    return {"from": f"{opens:%H:%M}", "to": f"{closes:%H:%M}", "kind": "run"}
+
+
+def under_lease(totals: Totals) -> int:
+    return totals.tally(Action.COPY, TransferState.LEASED).count
 
 
 def kill_carriages(hub: Running) -> None:
@@ -169,6 +185,41 @@ async def test_a_hub_that_is_stopped_gives_back_what_is_under_way(
         up(pair, scope)
         ended = await desk.ended(run)
     assert_moved(ended.summary, source, destination)
+
+
+async def test_a_run_waits_while_its_window_is_closed(
+    pair: Dth, source: Place, destination: Place, desk: Desk
+) -> None:
+    fill(source)
+    task = await desk.task(source, destination, limits={"bandwidth": SLOW}, schedule=DAILY)
+    run = await desk.start(task, Trigger.SCHEDULE)
+    with ExitStack() as scope:
+        up(pair, scope, "--concurrency", 4)
+        await desk.under_way(run)
+        await desk.schedule(task, {**DAILY, "windows": [closed_now()]})
+        await desk.until(run, "a pause", lambda r, t: r.resumed == 0 and not under_lease(t))
+        waiting = await desk.totals(run)
+        assert waiting.open
+        await desk.services.tasks.set_limits(ADMIN, task.ident, {})
+        await desk.schedule(task, DAILY)
+        ended = await desk.ended(run)
+    assert_moved(ended.summary, source, destination)
+    assert ended.resumed == 1
+
+
+async def test_a_run_that_waits_for_its_window_can_be_stopped(
+    pair: Dth, source: Place, destination: Place, desk: Desk
+) -> None:
+    fill(source, count=3)
+    schedule = {**DAILY, "windows": [closed_now()]}
+    task = await desk.task(source, destination, schedule=schedule)
+    run = await desk.start(task, Trigger.SCHEDULE)
+    with ExitStack() as scope:
+        up(pair, scope)
+        await desk.until(run, "its keeper", lambda r, _: r.state is RunState.RUNNING)
+        await desk.services.orders.stop(ADMIN, run.ident)
+        assert (await desk.ended(run)).state is RunState.CANCELLED
+    assert destination.keys() == []
 
 
 async def test_a_second_hub_of_the_same_folder_is_refused(pair: Dth) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Protocol
 
+from transferhub.control.schedule import may_work
 from transferhub.errors import ConflictError, StateError
 from transferhub.model.clock import Clock, utc_now
 from transferhub.model.fleet import Load, Member
@@ -356,11 +357,13 @@ class Keeper:
             and run.ident not in self._carried
             and run.ident not in self._not_joined
         ]
-        return [
-            run
-            for run in others
-            if (await self._ledger.totals(run.ident)).open >= self._rules.join_from
-        ]
+        return [run for run in others if await self._is_worth_joining(run)]
+
+    async def _is_worth_joining(self, run: Run) -> bool:
+        if (await self._ledger.totals(run.ident)).open < self._rules.join_from:
+            return False
+        task = await self._store.get_task(run.task)
+        return task is None or may_work(run, task, self._clock())
 
     # Leaving
 

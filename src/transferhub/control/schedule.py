@@ -18,6 +18,7 @@ from itertools import chain, islice, takewhile
 from typing import assert_never
 from zoneinfo import ZoneInfo
 
+from transferhub.model.run import Run, Task, Trigger
 from transferhub.model.schedule import Cron, Every, Once, Schedule, Timing, Window, WindowKind
 
 _TICK = timedelta(microseconds=1)
@@ -70,6 +71,13 @@ def due(
         if len(found) == limit or start < since:
             return list(found)
         back *= 4
+
+
+def may_work(run: Run, task: Task, now: datetime) -> bool:
+    """Whether the task's windows let the run go on. Whoever starts one by hand means now."""
+    if not task.schedule or run.trigger is Trigger.PERSON:
+        return True
+    return window_now(Schedule.from_json(task.schedule), now).may_run
 
 
 def window_now(schedule: Schedule, now: datetime) -> WindowNow:

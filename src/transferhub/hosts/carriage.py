@@ -17,7 +17,7 @@ from typing import Any
 
 from transferhub.control.event_runs import must_wait
 from transferhub.control.keeper import Leave, Rates, Share
-from transferhub.control.schedule import window_now
+from transferhub.control.schedule import may_work, window_now
 from transferhub.engine.progress import Progress
 from transferhub.engine.tuning import Tuning
 from transferhub.errors import (
@@ -99,6 +99,8 @@ class _Carriage:
         self._steering = Steering(assignment.tuning)
         self._leaving = asyncio.Event()
         self._closed = False
+        self._ordered = False
+        self._present: Task | None = None
         self._told_at = 0.0
 
     async def run(self) -> None:
@@ -111,8 +113,7 @@ class _Carriage:
             task = await state.tasks.task_version(run.task, run.task_version)
             if task is None:
                 raise RunError(f"run {run.ident} belongs to a task that is not there any more")
-            present = await state.tasks.get_task(task.ident) or task
-            self._steering.retune(self._tuned(present))
+            await self._heed(state, task)
             carrier = Carrier(
                 assignment.folder,
                 assignment.database,
@@ -160,7 +161,7 @@ class _Carriage:
             await self._alone(state, run)
             async with AsyncExitStack() as stack:
                 following = await self._following(state, run, spec, stack)
-                while await self._open_window(run, task):
+                while await self._open_window(run):
                     await carrier.carry(
                         state, run, spec, self._processes, self._steering, following=following
                     )
@@ -202,11 +203,9 @@ class _Carriage:
         if fresh is not None and fresh.state is RunState.RUNNING:
             await state.runs.end(fresh, await state.runs.failed(fresh, error))
 
-    async def _open_window(self, run: Run, task: Task) -> bool:
-        """Waits until the task may run; False where it is not to run any more."""
-        while not self._leaving.is_set() and not self._may_run(run, task):
-            if self._steering.stop.is_set() and not self._closed:
-                break
+    async def _open_window(self, run: Run) -> bool:
+        """Waits for one; False where the run is given back before."""
+        while not (self._leaving.is_set() or self._ordered or self._may_work(run)):
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._leaving.wait(), _LOOK.total_seconds())
         if self._leaving.is_set():
@@ -215,13 +214,12 @@ class _Carriage:
         if self._closed:
             self._closed = False
             self._steering = Steering(self._steering.tuning)
+            if self._ordered:
+                self._steering.stop.set()
         return True
 
-    def _may_run(self, run: Run, task: Task) -> bool:
-        """Whoever starts a run by hand means now."""
-        if not task.schedule or run.trigger is Trigger.PERSON:
-            return True
-        return window_now(Schedule.from_json(task.schedule), utc_now()).may_run
+    def _may_work(self, run: Run) -> bool:
+        return self._present is None or may_work(run, self._present, utc_now())
 
     # Keeping
 
@@ -241,17 +239,22 @@ class _Carriage:
 
     async def _look(self, state: State, run: Run, task: Task) -> None:
         kept = await state.tasks.keep_run(run, self._assignment.lease)
-        present = await state.tasks.get_task(task.ident) or task
-        self._steering.retune(self._tuned(present))
+        await self._heed(state, task)
         match kept.order:
             case RunOrder.STOP:
                 self._steering.stop.set()
             case RunOrder.ABANDON:
                 self._steering.abandon()
-        if not self._closed and not self._may_run(run, present):
+        self._ordered = kept.order is not RunOrder.NONE
+        if not self._closed and not self._ordered and not self._may_work(run):
             log.info("its window closed", extra=self._about("window_closed"))
             self._closed = True
             self._steering.hand_over()
+
+    async def _heed(self, state: State, task: Task) -> None:
+        """Keeps to the task's limits and windows as they are now."""
+        self._present = await state.tasks.get_task(task.ident) or task
+        self._steering.retune(self._tuned(self._present))
 
     def _tuned(self, task: Task) -> Tuning:
         """What of the limits this process may use now."""
@@ -284,7 +287,9 @@ class _Carriage:
                     break
                 if fresh.order is not RunOrder.NONE:
                     break
-                self._steering.retune(self._tuned(await state.tasks.get_task(task.ident) or task))
+                await self._heed(state, task)
+                if not self._may_work(run):
+                    break
                 idle = 0 if (await state.ledger.totals(run.ident)).open else idle + 1
             await asyncio.sleep(_LOOK.total_seconds())
         self._steering.stop.set()
