@@ -2,26 +2,28 @@
 
 import os
 import platform
+import sqlite3
 import subprocess
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.results import Result, render
+from tests.servers.postgres import postgres_version
 from tests.servers.process import find_program
 
 _PATH = Path(__file__).parents[1] / "docs" / "benchmarks.md"
-_BEGIN = "<!-- results: written by `make bench ARGS=--write` -->"
-_END = "<!-- end of results -->"
+_BEGIN = '<!-- {group}: written by `make bench ARGS="{group} --write"` -->'
+_END = "<!-- end of {group} -->"
 
 
-def write_document(results: Sequence[Result], *, runs: int) -> Path:
-    """Returns its path."""
+def write_document(group: str, results: Sequence[Result], *, runs: int) -> Path:
+    """Writes the part of this group of benchmarks anew; returns the document's path."""
     text = _PATH.read_text()
-    before, begin, rest = text.partition(_BEGIN)
-    _, end, after = rest.partition(_END)
+    before, begin, rest = text.partition(_BEGIN.format(group=group))
+    _, end, after = rest.partition(_END.format(group=group))
     if not begin or not end:
-        raise ValueError(f"{_PATH} has lost the marks of its results")
+        raise ValueError(f"{_PATH} has lost the marks of {group}")
     parts = [before + begin, "", machine(runs), *(render(result) for result in results), end]
     _PATH.write_text("\n".join(parts) + after)
     return _PATH
@@ -32,7 +34,7 @@ def machine(runs: int) -> str:
     cores = len(os.sched_getaffinity(0))
     gibibytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / (1 << 30)
     return (
-        f"Measured on {datetime.now(UTC):%Y-%m-%d}, medians of {runs} runs of each client in turn,"
+        f"Measured on {datetime.now(UTC):%Y-%m-%d}, medians of {runs} runs of each in turn,"
         f" on one machine with {cores} cores and {gibibytes:.0f} GiB of memory, which servers,"
         f" clients and proxies share. Linux, Python {platform.python_version()}, {_versions()}.\n"
     )
@@ -43,6 +45,8 @@ def _versions() -> str:
         "SeaweedFS": _first_line("weed", "version").split()[3],
         "rclone": _first_line("rclone", "version").split()[1].lstrip("v"),
         "JuiceFS": _first_line("juicefs", "version").split()[2].partition("+")[0],
+        "SQLite": sqlite3.sqlite_version,
+        "PostgreSQL": postgres_version(),
     }
     return ", ".join(f"{name} {version}" for name, version in said.items())
 

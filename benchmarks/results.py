@@ -8,6 +8,8 @@ from statistics import median
 from benchmarks.clients import DTH
 from benchmarks.usage import Usage
 
+_LARGE = 1_000
+
 
 class Bound(StrEnum):
     """Which side of its limit a figure has to be."""
@@ -58,6 +60,7 @@ class Result:
     """Attributes:
     name: of the benchmark, as the command line takes it.
     note: what a reader needs to judge the figures.
+    cells: a table in place of that of clients; its first line is the head.
     """
 
     name: str
@@ -65,6 +68,7 @@ class Result:
     note: str
     rows: Sequence[Row]
     figures: Sequence[Figure]
+    cells: Sequence[Sequence[str]] = ()
 
 
 def summarise(job: str, objects: int, samples: Mapping[str, Sequence[Usage]]) -> list[Row]:
@@ -115,7 +119,7 @@ def _against_best(values: Sequence[tuple[str, float]]) -> tuple[float, float]:
 def render(result: Result) -> str:
     """The result as Markdown, which reads well in a terminal too."""
     lines = [f"### {result.title}", "", result.note, ""]
-    lines += _table(_row_cells(result.rows))
+    lines += _table(result.cells or _row_cells(result.rows))
     lines += [""]
     lines += _table(
         [
@@ -147,7 +151,11 @@ def _row_cells(rows: Sequence[Row]) -> list[list[str]]:
 def _figure_cells(figure: Figure) -> list[str]:
     target = "" if figure.limit is None else f"{figure.bound} {figure.limit:g} {figure.unit}"
     met = {None: "", True: "yes", False: "**no**"}[figure.met]
-    return [figure.title, f"{figure.value:.2f} {figure.unit}", target, met]
+    return [figure.title, f"{_number(figure.value)} {figure.unit}", target, met]
+
+
+def _number(value: float) -> str:
+    return f"{value:.2f}" if value < _LARGE else f"{value:,.0f}"
 
 
 def _table(cells: Sequence[Sequence[str]]) -> list[str]:

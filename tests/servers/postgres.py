@@ -34,6 +34,14 @@ def _programs() -> Path:
     return Path(on_path).resolve().parent
 
 
+def postgres_version() -> str:
+    """Such as 15.8."""
+    said = subprocess.run(
+        [_programs() / "postgres", "--version"], capture_output=True, text=True, check=True
+    )
+    return said.stdout.split()[2]
+
+
 def _unprivileged() -> pwd.struct_passwd | None:
     """Whom to run as: initdb and postgres refuse to be root."""
     if os.geteuid() != 0:
