@@ -13,7 +13,11 @@ type Query {
   things(first: Int! = 10): [Thing!]!
   fails(how: String!): Thing
 }
-type Mutation { rename(name: String!): Thing! }
+type Mutation { rename(name: String!): Thing! take(input: ShelfInput!): Thing! }
+input ShelfInput {
+  label: String! size: Float color: Color inner: ShelfInput all: [ShelfInput!]
+}
+enum Color { RED BLUE }
 type Thing { name: String! caller: String! parts(first: Int! = 10): [Thing!] }
 """
 
@@ -51,11 +55,15 @@ async def rename(shelf: Shelf, arguments: Arguments, caller: Caller) -> Any:
     return thing(shelf, caller)
 
 
+async def take(shelf: Shelf, arguments: Arguments, caller: Caller) -> Any:
+    return thing(shelf, caller)
+
+
 def graph(**limits: int) -> Graph[Shelf, Any]:
     return Graph(
         SCHEMA,
         queries={"things": things, "fails": fails},
-        mutations={"rename": rename},
+        mutations={"rename": rename, "take": take},
         limits=GraphLimits(**limits),
     )
 
@@ -115,17 +123,80 @@ async def test_what_nobody_expected_is_logged_and_not_told(
 
 @pytest.mark.parametrize(
     "query",
-    ["{ things { nothing } }", "{ things {", "{ fails { name } }", "subscription { things }"],
+    [
+        "{ things { nothing } }",
+        "{ things {",
+        "{ things(n: 1) { name } }",
+        "subscription { things }",
+    ],
 )
 async def test_a_request_that_is_no_request_is_refused(query: str) -> None:
     errors = (await asked(query))["errors"]
     assert {error["extensions"]["code"] for error in errors} == {"bad_request"}
 
 
-async def test_a_variable_of_another_type_is_refused() -> None:
-    error = await failed("query ($n: Int!) { things(first: $n) { name } }", n="many")
-    assert error["extensions"]["code"] == "bad_request"
-    assert "many" in error["message"]
+TAKE = "mutation ($i: ShelfInput!) { take(input: $i) { name } }"
+
+
+@pytest.mark.parametrize(
+    ("query", "variables", "field", "sentence"),
+    [
+        ("query ($n: Int!) { things(first: $n) { name } }", {"n": "s3cret"}, "first", "is no Int"),
+        ("query ($n: Int!) { things(first: $n) { name } }", {}, "first", "is missing"),
+        ('query ($n: Int = "x") { things(first: $n) { name } }', {}, "first", "is no Int"),
+        ('{ things(first: "s3cret") { name } }', {}, "first", "is no Int"),
+        ("{ things(first: null) { name } }", {}, "first", "must not be null"),
+        ("{ fails { name } }", {}, "how", "is missing"),
+        ("{ me: things @include { name } }", {}, "if", "is missing"),
+        (TAKE, {"i": {}}, "label", "is missing"),
+        (TAKE, {"i": {"label": None}}, "label", "must not be null"),
+        (TAKE, {"i": 5}, "input", "is no ShelfInput"),
+        (TAKE, {"i": {"label": "x", "size": "s3cret"}}, "size", "is no Float"),
+        (TAKE, {"i": {"label": "x", "lable": "y"}}, "lable", "did you mean label?"),
+        (TAKE, {"i": {"label": "x", "color": "s3cret"}}, "color", "is none of RED, BLUE"),
+        (TAKE, {"i": {"label": "x", "inner": {"label": 1}}}, "inner.label", "is no String"),
+        (TAKE, {"i": {"label": "x", "all": [{"label": "x"}, {}]}}, "all.1.label", "is missing"),
+        (
+            'mutation ($s: Float) { take(input: {label: "x", size: $s}) { name } }',
+            {"s": "s3cret"},
+            "size",
+            "is no Float",
+        ),
+        (
+            "query ($n: Int!) { ...f } fragment f on Query { things(first: $n) { name } }",
+            {"n": "s3cret"},
+            "first",
+            "is no Int",
+        ),
+        (
+            'mutation { take(input: {label: "x", color: "RED"}) { name } }',
+            {},
+            "color",
+            "is none of",
+        ),
+        (
+            'mutation { take(input: {label: "x", inner: {}}) { name } }',
+            {},
+            "inner.label",
+            "missing",
+        ),
+    ],
+)
+async def test_an_argument_of_another_type_is_named_and_not_quoted(
+    query: str, variables: Any, field: str, sentence: str
+) -> None:
+    error = await failed(query, **variables)
+    assert (error["extensions"]["code"], error["extensions"]["field"]) == ("bad_input", field)
+    assert sentence in error["message"]
+    assert "s3cret" not in str(error)
+
+
+async def test_only_the_operation_that_is_asked_for_needs_its_variables() -> None:
+    query = "query a { things { name } } query b ($n: Int!) { things(first: $n) { name } }"
+    request = {"query": query, "operationName": "a"}
+    assert "errors" not in await graph().answer(request, Shelf(), "me")
+    answer = await graph().answer({**request, "operationName": "b"}, Shelf(), "me")
+    assert answer["errors"][0]["extensions"]["field"] == "first"
 
 
 def nested(depth: int) -> str:

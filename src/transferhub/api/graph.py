@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from ariadne import MutationType, QueryType, graphql, make_executable_schema
+from ariadne import MutationType, QueryType, ScalarType, graphql, make_executable_schema
 from ariadne.validation import cost_validator
+from ariadne.validation.query_cost import CostValidator
 from graphql import (
     DocumentNode,
     GraphQLError,
     GraphQLObjectType,
     GraphQLResolveInfo,
     GraphQLSchema,
+    TypeInfo,
     parse,
+    validate,
 )
+from graphql.validation import ASTValidationRule
 
+from transferhub.api.argument_rule import REPLACED, argument_rule
 from transferhub.api.depth import depth_rule
 from transferhub.errors import InputError, TransferHubError
 
@@ -68,6 +73,7 @@ class Graph(Generic[Service, Caller]):
         *,
         queries: Mapping[str, Resolver[Service, Caller]],
         mutations: Mapping[str, Resolver[Service, Caller]],
+        scalars: Sequence[ScalarType] = (),
         limits: GraphLimits | None = None,
     ) -> None:
         """Args:
@@ -78,7 +84,7 @@ class Graph(Generic[Service, Caller]):
         for bindable, resolvers in ((query, queries), (mutation, mutations)):
             for name, resolver in resolvers.items():
                 bindable.set_field(name, _bound(resolver))
-        self._schema = make_executable_schema(schema, query, mutation)
+        self._schema = make_executable_schema(schema, query, mutation, *scalars)
         self._costs = _costs(self._schema)
 
     @property
@@ -99,6 +105,7 @@ class Graph(Generic[Service, Caller]):
             context_value=_Asked(service, caller),
             query_parser=self._parse,
             validation_rules=self._rules,
+            query_validator=_validated,
             error_formatter=_told,
             logger=_SILENT,
         )
@@ -110,12 +117,14 @@ class Graph(Generic[Service, Caller]):
     def _rules(
         self, _: object, document: DocumentNode, request: Mapping[str, Any]
     ) -> Sequence[Any]:
+        variables = request.get("variables") or {}
         return (
             depth_rule(self._limits.depth),
+            argument_rule(variables, request.get("operationName")),
             cost_validator(
                 self._limits.cost,
                 default_cost=1,
-                variables=request.get("variables") or {},
+                variables=variables,
                 cost_map=self._costs,
             ),
         )
@@ -124,6 +133,22 @@ class Graph(Generic[Service, Caller]):
 # Errors are answers; those that nobody expected are logged where they are told.
 _SILENT = logging.getLogger(f"{__name__}.graphql")
 _SILENT.addFilter(lambda _: False)
+
+
+def _validated(
+    schema: GraphQLSchema,
+    document_ast: DocumentNode,
+    rules: Collection[type[ASTValidationRule]] | None = None,
+    max_errors: int | None = None,
+    type_info: TypeInfo | None = None,  # noqa: ARG001 - the signature is ariadne's
+) -> list[GraphQLError]:
+    kept = [rule for rule in rules or () if rule not in REPLACED]
+    costs = [rule for rule in kept if issubclass(rule, CostValidator)]
+    others = [rule for rule in kept if rule not in costs]
+    # The cost of what makes no sense is another fault of the same thing.
+    return validate(schema, document_ast, others, max_errors) or validate(
+        schema, document_ast, costs, max_errors
+    )
 
 
 def _bound(resolver: Resolver[Service, Caller]) -> Callable[..., Awaitable[Any]]:
@@ -155,7 +180,8 @@ def _told(error: GraphQLError, _: bool) -> dict[str, Any]:  # noqa: FBT001 - Gra
     while isinstance(cause, GraphQLError):
         cause = cause.original_error
     if cause is None:
-        return {**told, "extensions": {"code": "bad_request"}}
+        refused = InputError("query", error.message, code="bad_request")
+        return {**told, "extensions": _extensions(refused)}
     if isinstance(cause, TransferHubError):
         return {**told, "message": cause.message, "extensions": _extensions(cause)}
     reference = os.urandom(4).hex()

@@ -31,18 +31,17 @@ DERIVED = frozenset(
         "manifest_sha256",
         "newer_than_given",
         "older_than_given",
-        "inventory_key",
     }
 )
 """Fields of the models that follow from others, and are no one's to give."""
 
-_TEXTS = {"newer_than", "older_than", "inventory", "storage_class"}
+_TEXTS = {"newer_than", "older_than", "storage_class"}
 """Fields that people write as text, which the model's parser reads."""
 
 _NOTES = {
     "newer_than": " An age such as 7d, or a moment in ISO 8601.",
     "older_than": " An age such as 7d, or a moment in ISO 8601.",
-    "inventory": " The URL of its manifest.json.",
+    "inventory": " The url of its manifest.json alone is reached as the source is.",
     "storage_class": " Written as STANDARD=STANDARD_IA,*=STANDARD.",
 }
 
@@ -99,7 +98,7 @@ def _typed(name: str, field: FieldInfo, has_url: bool) -> str:  # noqa: FBT001
 
 
 def _literal(default: Any) -> str:  # noqa: ANN401 - any default
-    """ "" where it goes without saying."""
+    """Empty where it goes without saying."""
     if default in (None, "", (), PydanticUndefined):
         return ""
     if isinstance(default, bool):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from transferhub.control.access import authorise
 from transferhub.control.journal import Journal
 from transferhub.control.scheduler import LatestRun, PlannedTask
+from transferhub.control.standing import Standing, standing_of
 from transferhub.control.tasks import NewIdent, find_task, run_under_way
 from transferhub.errors import InputError, MoveError
 from transferhub.model.clock import Clock
@@ -24,10 +25,19 @@ from transferhub.model.run import (
     Trigger,
 )
 from transferhub.model.schedule import Schedule
-from transferhub.model.transfer import FailureGroup, RunId, Totals
+from transferhub.model.transfer import (
+    FailureGroup,
+    RunId,
+    Totals,
+    TransferRecord,
+    TransferState,
+)
 from transferhub.state.base import Ledger, TaskStore
 
 _CAME_TO_THEIR_END = frozenset({RunState.SUCCEEDED, RunState.COMPLETED_WITH_FAILURES})
+
+_MOST_NOTED = 20
+"""Keys of a retry that the audit log names."""
 
 
 class Orders:
@@ -63,9 +73,52 @@ class Orders:
         authorise(caller, Role.VIEWER)
         return await self._store.runs(chosen, after=after, limit=limit)
 
+    async def latest(self, caller: Caller, tasks: Sequence[TaskId]) -> Mapping[TaskId, Run]:
+        """The newest run of each of these tasks that has one."""
+        authorise(caller, Role.VIEWER)
+        return await self._store.latest_runs(tasks)
+
+    async def standings(self, caller: Caller, runs: Sequence[Run]) -> Sequence[Standing]:
+        """How far these runs are, in their order."""
+        authorise(caller, Role.VIEWER)
+        return [await standing_of(run, self._ledger) for run in runs]
+
     async def totals(self, caller: Caller, ident: RunId) -> Totals:
         authorise(caller, Role.VIEWER)
         return await self._ledger.totals((await self._find(ident)).ident)
+
+    async def transfers(
+        self,
+        caller: Caller,
+        ident: RunId,
+        *,
+        prefix: str = "",
+        states: Sequence[TransferState] = (),
+        code: str = "",
+        after: str = "",
+        limit: int = 100,
+    ) -> Page[TransferRecord]:
+        """By key; see `Ledger.page`."""
+        authorise(caller, Role.VIEWER)
+        run = await self._find(ident)
+        return await self._ledger.page(
+            run.ident, prefix=prefix, states=states, code=code, after=after, limit=limit
+        )
+
+    async def failures(
+        self,
+        caller: Caller,
+        ident: RunId,
+        *,
+        code: str = "",
+        key: str = "*",
+        after: str = "",
+        limit: int = 100,
+    ) -> Sequence[TransferRecord]:
+        """Dead letters with their history, by key, from after the key `after`."""
+        authorise(caller, Role.VIEWER)
+        run = await self._find(ident)
+        return await self._ledger.failures(run.ident, code=code, key=key, after=after, limit=limit)
 
     async def failure_groups(self, caller: Caller, ident: RunId) -> Sequence[FailureGroup]:
         authorise(caller, Role.VIEWER)
@@ -111,7 +164,13 @@ class Orders:
         return stopped
 
     async def retry(
-        self, caller: Caller, ident: RunId, *, code: str = "", key: str = "*"
+        self,
+        caller: Caller,
+        ident: RunId,
+        *,
+        code: str = "",
+        key: str = "*",
+        keys: Sequence[str] = (),
     ) -> tuple[int, Run]:
         """Queues dead letters of a run that has ended again, and the run with them. A run that was
         stopped, or failed, goes on with what is left.
@@ -119,6 +178,7 @@ class Orders:
         Args:
             code: of this error code only; "" for all.
             key: a glob over whole keys.
+            keys: these alone; any where it is empty.
 
         Returns:
             How many; where none is chosen, a run that came to its end stays as it is.
@@ -131,13 +191,13 @@ class Orders:
         if run.state in UNDER_WAY_STATES:
             raise MoveError(f"Run {ident} is {run.state}; wait for its end, or stop it.")
         await self._refuse_second(run.task)
-        count = await self._ledger.redrive(run.ident, code=code, key=key)
+        count = await self._ledger.redrive(run.ident, code=code, key=key, keys=keys)
         if not count and run.state in _CAME_TO_THEIR_END:
             return 0, run
         again = await self._store.update_run(
             replace(run, state=RunState.QUEUED, order=RunOrder.NONE, ended_at=None)
         )
-        after = {"count": count, "code": code, "key": key}
+        after = {"count": count, "code": code, "key": key, "keys": list(keys[:_MOST_NOTED])}
         await self._journal.note(caller, "run.retry", ident, after=after)
         return count, again
 

@@ -186,7 +186,7 @@ class Accounts:
         """Stops the token at once; does nothing where it is revoked already."""
         mine = {token.ident: token for token in await self.tokens(caller)}
         if ident not in mine:
-            raise InputError("token", f"There is no token {ident[:64]} of yours.")
+            raise InputError("token", f"There is no token {ident[:64]} of yours.", code="no_token")
         if mine[ident].revoked_at is None:
             await self._people.revoke_token(ident, self._clock())
             before = _told_token(mine[ident])
@@ -197,7 +197,7 @@ class Accounts:
         authorise(caller, Role.ADMIN, Scope.PEOPLE)
         user = await self._people.get_user(name.lower())
         if user is None:
-            raise InputError("name", f"There is no user {name[:128]}.")
+            raise InputError("name", f"There is no user {name[:128]}.", code="no_user")
         if user.name == caller.name and await self._is_user(caller):
             raise InputError("name", "Ask another administrator to change this of yourself.")
         return user

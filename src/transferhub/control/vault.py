@@ -134,7 +134,7 @@ class Credentials:
         authorise(caller, Role.ADMIN, Scope.CREDENTIALS)
         was = await self._vault.get(name)
         if was is None or not await self._vault.delete(name):
-            raise InputError("name", f"There is no credential {name[:128]}.")
+            raise _no_credential("name", name)
         before = _told(was.credential)
         await self._journal.note(caller, "credential.delete", name, before=before)
 
@@ -147,7 +147,7 @@ class Credentials:
         """
         sealed = await self._vault.get(name)
         if sealed is None:
-            raise InputError("credential", f"There is no credential {name[:128]}.")
+            raise _no_credential("credential", name)
         return Opened(credential=sealed.credential, fields=unseal(sealed, self._ring.keys()))
 
     async def rotate(self, caller: Caller) -> int:
@@ -237,6 +237,10 @@ def unseal(sealed: Sealed, keys: Sequence[Key]) -> Mapping[str, str]:
         raise VaultError(f"The credential {name} was damaged: enter it anew.") from None
     fields: Mapping[str, str] = json.loads(plain)
     return fields
+
+
+def _no_credential(field: str, name: str) -> InputError:
+    return InputError(field, f"There is no credential {name[:128]}.", code="no_credential")
 
 
 def _bound(credential: Credential) -> bytes:

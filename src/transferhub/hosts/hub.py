@@ -6,95 +6,37 @@ import asyncio
 import errno
 import getpass
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from datetime import timedelta
-from typing import Any
 
 import uvicorn
 
 from transferhub.api.app import Web, create_app
-from transferhub.api.graph import Graph
+from transferhub.api.hub_graph import open_graph
 from transferhub.api.safety import Site
-from transferhub.control.journal import Journal
+from transferhub.control.hub import Hub
 from transferhub.control.keeper import KeeperRules
-from transferhub.control.orders import Orders, ScheduledRuns
-from transferhub.control.passwords import Effort, Passwords
-from transferhub.control.people import Accounts
 from transferhub.control.scheduler import Scheduler
-from transferhub.control.secrets import new_secret
-from transferhub.control.signin import SignIn, SignInRules
-from transferhub.control.tasks import Tasks
 from transferhub.errors import InputError
 from transferhub.hosts.hub_settings import HubSettings, check_exposure
 from transferhub.hosts.hub_state import HubState
 from transferhub.hosts.locks import only_process
-from transferhub.hosts.members import new_ident, new_member, open_keeper
+from transferhub.hosts.members import new_member, open_keeper
+from transferhub.hosts.services import Services
 from transferhub.hosts.settings import Settings
 from transferhub.hosts.state import database_url
 from transferhub.hosts.stopping import leave_on_signals
-from transferhub.model.clock import utc_now
 from transferhub.model.fleet import MemberKind
 from transferhub.model.pages import RunFilter
 from transferhub.model.people import Caller, How, Role
 from transferhub.model.run import RunState
 from transferhub.model.transfer import Action, TransferState
-from transferhub.plugins.objects.spec import parse_spec
 from transferhub.state.people import People
 
 _LINK = timedelta(minutes=15)
 _PROXIES = "127.0.0.0/8,::1,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7"
 """Networks in which a proxy stands that says whom it serves."""
-
-
-async def _me(_: Services, __: Mapping[str, Any], caller: Caller) -> str:
-    return caller.name
-
-
-_GRAPH: Graph[Services, Caller] = Graph(
-    "type Query { me: String! } type Mutation { me: String! }",
-    queries={"me": _me},
-    mutations={"me": _me},
-)
-
-
-class Services:
-    """The services of `control`, over one state."""
-
-    def __init__(self, state: HubState) -> None:
-        clock = utc_now
-
-        def ident() -> str:
-            return new_ident(clock())
-
-        self.journal = Journal(state.audit, clock)
-        self.tasks = Tasks(
-            state.tasks,
-            state.ledger,
-            self.journal,
-            {"objects": parse_spec},
-            clock=clock,
-            new_ident=ident,
-        )
-        self.orders = Orders(state.tasks, state.ledger, self.journal, clock=clock, new_ident=ident)
-        passwords = Passwords(Effort())
-        self.sign_in = SignIn(
-            state.people,
-            passwords,
-            self.journal,
-            clock=clock,
-            new_secret=new_secret,
-            rules=SignInRules(),
-        )
-        self.accounts = Accounts(
-            state.people,
-            passwords,
-            self.sign_in,
-            self.journal,
-            clock=clock,
-            new_secret=new_secret,
-        )
-        self.scheduled = ScheduledRuns(state.tasks, clock=clock, new_ident=ident)
 
 
 def serve(settings: HubSettings, *, talk: Callable[[str], None]) -> None:
@@ -115,7 +57,7 @@ async def _serve(
     async with AsyncExitStack() as stack:
         state = await HubState.open(base.state, database_url(base), stack)
         check_exposure(settings, has_users=await _has_users(state.people))
-        services = Services(state)
+        services = Services(state, base.state)
         if not base.database:
             await _pick_up(state, talk)
         member = new_member(MemberKind.SERVER, settings.name)
@@ -161,7 +103,7 @@ async def _pick_up(state: HubState, talk: Callable[[str], None]) -> None:
 
 async def _tell(services: Services, url: str, talk: Callable[[str], None]) -> None:
     me = Caller(name="dth-up", role=Role.ADMIN, how=How.COMMAND)
-    secret = await services.accounts.create_link(me, _user_name(), Role.ADMIN, duration=_LINK)
+    secret = await services.hub.accounts.create_link(me, _user_name(), Role.ADMIN, duration=_LINK)
     talk(f"the hub is at {url}/")
     talk(f"sign in once, within 15 minutes: {url}/#token={secret}")
 
@@ -177,14 +119,14 @@ async def _has_users(people: People) -> bool:
     return any(user.password and not user.disabled for user in await people.users())
 
 
-def _web(settings: HubSettings, state: HubState, services: Services, port: int) -> Web[Services]:
+def _web(settings: HubSettings, state: HubState, services: Services, port: int) -> Web[Hub]:
     async def ready() -> None:
         await state.tasks.runs(limit=1)
 
     return Web(
         site=Site(origins=settings.origins_of_browsers(port), secure=settings.is_secure),
-        graph=_GRAPH,
-        service=services,
+        graph=open_graph(),
+        service=services.hub,
         sign_in=services.sign_in,
         config={"auth": {"mode": "local"}},
         ready=ready,
@@ -198,7 +140,7 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _server(settings: HubSettings, web: Web[Services]) -> _Server:
+def _server(settings: HubSettings, web: Web[Hub]) -> _Server:
     config = uvicorn.Config(
         create_app(web),
         log_config=None,

@@ -30,6 +30,7 @@ WITHOUT_TAGS = frozenset({"file", "kodo", "gcs", "r2", "b2", "rclone"})
 _MAX_KEY_BYTES = 1_024
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}", re.ASCII)
 _DRIVE = re.compile(r"/?[A-Za-z]:[\\/]")
+_WHERE = ("scheme", "bucket", "prefix", "path")
 _S3_ONLY = (
     "provider", "endpoint", "region", "profile", "credentials_file", "anonymous", "ca_bundle",
     "proxy", "request_payer", "dual_stack", "fips", "accelerate", "account",
@@ -117,15 +118,21 @@ class Location(BaseModel):
 
     @classmethod
     def of(cls, fields: Mapping[str, Any], *, field: str, environment: Environment) -> Self:
-        """From fields, or from a `url` and the other fields; the same faults as `parse`."""
+        """From fields, or from a `url` and the other fields; the same faults as `parse`, and those
+        of a field that says where it is are named `<field>.<name>`."""
         values = dict(fields)
         values.pop("environment", None)
+        parts = {name: values.pop(name) for name in _WHERE if name in values}
         if "url" in values:
+            raise_faults(
+                InputError(f"{field}.{name}", "the url says it already; leave one of them out")
+                for name, value in parts.items()
+                if value
+            )
             url = str(values.pop("url"))
         else:
-            url = _url(values)
-            for name in ("scheme", "bucket", "prefix", "path"):
-                values.pop(name, None)
+            raise_faults(_part_faults(parts, field))
+            url = _url(parts)
         return cls.parse(url, field=field, environment=environment, options=values)
 
     @field_validator("endpoint")
@@ -311,6 +318,26 @@ def _web_address(value: str, what: str) -> str:
     if parts.query or parts.fragment:
         raise ValueError(f"{value!r}: {what} has no query")
     return f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/')}"
+
+
+def _part_faults(parts: Mapping[str, Any], field: str) -> Iterator[InputError]:
+    """What is wrong with a scheme, a bucket, a prefix and a path, each by itself."""
+    scheme = str(parts.get("scheme", ""))
+    if scheme not in SCHEMES:
+        yield InputError(f"{field}.scheme", f"write one of {', '.join(SCHEMES)}")
+        return
+    is_file = scheme == "file"
+    for name in ("bucket", "prefix") if is_file else ("path",):
+        if parts.get(name):
+            yield InputError(f"{field}.{name}", f"a {scheme}:// location has none")
+    fault = "" if is_file else _bucket_fault(str(parts.get("bucket", "")), scheme)
+    if fault:
+        yield InputError(f"{field}.bucket", fault)
+    name = "path" if is_file else "prefix"
+    try:
+        split_url(_url({**parts, "bucket": "bucket"}), field=f"{field}.{name}")
+    except InputError as error:
+        yield error
 
 
 def _url(values: Mapping[str, Any]) -> str:

@@ -1,0 +1,24 @@
+"""`Hub`: all that a hub does for people and programs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from transferhub.control.journal import Journal
+from transferhub.control.orders import Orders
+from transferhub.control.people import Accounts
+from transferhub.control.tasks import Tasks
+from transferhub.control.vault import Credentials
+from transferhub.control.workers import Workers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hub:
+    """The services of `control`, each with its verbs."""
+
+    tasks: Tasks
+    orders: Orders
+    workers: Workers
+    accounts: Accounts
+    credentials: Credentials
+    journal: Journal

@@ -1,0 +1,71 @@
+"""The services of a hub, over one state."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from transferhub.control.hub import Hub
+from transferhub.control.journal import Journal
+from transferhub.control.key_ring import KeyFile
+from transferhub.control.orders import Orders, ScheduledRuns
+from transferhub.control.passwords import Effort, Passwords
+from transferhub.control.people import Accounts
+from transferhub.control.secrets import new_secret
+from transferhub.control.signin import SignIn, SignInRules
+from transferhub.control.tasks import Tasks
+from transferhub.control.vault import Credentials
+from transferhub.control.workers import Workers
+from transferhub.hosts.hub_state import HubState
+from transferhub.hosts.members import new_ident
+from transferhub.model.clock import utc_now
+from transferhub.plugins.objects.spec import parse_spec
+
+_KEYS = "vault.keys"
+"""The file in the state folder that opens the stored credentials."""
+
+
+class Services:
+    """Attributes:
+    hub: what people and programs ask for.
+    sign_in: how they come in.
+    scheduled: what the scheduler starts.
+    """
+
+    def __init__(self, state: HubState, folder: Path) -> None:
+        clock = utc_now
+
+        def ident() -> str:
+            return new_ident(clock())
+
+        journal, passwords = Journal(state.audit, clock), Passwords(Effort())
+        self.sign_in = SignIn(
+            state.people,
+            passwords,
+            journal,
+            clock=clock,
+            new_secret=new_secret,
+            rules=SignInRules(),
+        )
+        self.scheduled = ScheduledRuns(state.tasks, clock=clock, new_ident=ident)
+        self.hub = Hub(
+            tasks=Tasks(
+                state.tasks,
+                state.ledger,
+                journal,
+                {"objects": parse_spec},
+                clock=clock,
+                new_ident=ident,
+            ),
+            orders=Orders(state.tasks, state.ledger, journal, clock=clock, new_ident=ident),
+            workers=Workers(state.fleet, journal),
+            accounts=Accounts(
+                state.people,
+                passwords,
+                self.sign_in,
+                journal,
+                clock=clock,
+                new_secret=new_secret,
+            ),
+            credentials=Credentials(state.vault, KeyFile(folder / _KEYS), journal, clock),
+            journal=journal,
+        )
