@@ -32,6 +32,31 @@ class RunStoreSuite:
     def store(self, stores: Sequence[RunStore]) -> RunStore:
         return stores[0]
 
+    # Telling
+
+    async def test_a_run_is_told_of_once_each_time_it_ends(
+        self, stores: Sequence[RunStore], clock: FakeClock
+    ) -> None:
+        store = stores[0]
+        for ident, seconds, trigger in (("b", 2, Trigger.EVENT), ("a", 1, Trigger.PERSON)):
+            ended = replace(run(ident, state=RunState.FAILED), ended_at=clock.after(seconds))
+            await store.create_run(replace(ended, trigger=trigger))
+        mine = replace(run("c", state=RunState.FAILED), ended_at=clock.now)
+        await store.create_run(replace(mine, trigger=Trigger.COMMAND))
+        await store.create_run(queued("d"))
+        first, second = await store.untold_runs()
+        assert (first.ident, second.ident) == ("a", "b")
+        assert await store.untold_runs(limit=1) == [first]
+        await stores[1].note_told(first)
+        assert await stores[2].untold_runs() == [second]
+        assert await store.get_run(first.ident) == first
+        again = await store.update_run(replace(first, state=RunState.QUEUED, ended_at=None))
+        await store.note_told(again)
+        assert await store.untold_runs() == [second]
+        ended_again = await store.update_run(replace(again, ended_at=clock.after(3)))
+        await store.note_told(first)
+        assert await store.untold_runs() == [second, ended_again]
+
     # Claiming
 
     async def test_the_oldest_queued_run_is_claimed_first(

@@ -120,11 +120,11 @@ class Channels:
         clock: Clock,
         resolve: Resolve,
         others: Sequence[SealedPlace] = (),
-        allowed: frozenset[str] = frozenset(),
+        guarded: bool = True,
     ) -> None:
         """Args:
         others: places whose things are under the same keys: the vault.
-        allowed: hosts that may be reached although they are link-local, in small letters.
+        guarded: whether link-local addresses and metadata services are refused.
         """
         self._store = store
         self._outbox = outbox
@@ -135,7 +135,7 @@ class Channels:
         self._clock = clock
         self._resolve = resolve
         self._places = (store, *others)
-        self._allowed = allowed
+        self._guarded = guarded
         self._open = OpenChannels(store, ring)
 
     async def list(self, caller: Caller) -> Sequence[ChannelView]:
@@ -240,7 +240,8 @@ class Channels:
 
     async def _check(self, channel: Channel, was: StoredChannel | None) -> None:
         field = "host" if isinstance(channel, EmailChannel) else "url"
-        await check_endpoint(channel.target, self._resolve, allowed=self._allowed, field=field)
+        if self._guarded:
+            await check_endpoint(channel.target, self._resolve, field=field)
         if isinstance(channel, EmailChannel):
             await self._check_security(channel)
         if was is None and len(await self._store.channels(limit=MOST_CHANNELS)) >= MOST_CHANNELS:

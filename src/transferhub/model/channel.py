@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -151,7 +151,8 @@ class EmailChannel(_Channel):
 
     @property
     def target(self) -> str:
-        return f"{self.security}://{self.user}@{self.host}:{self.port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.security}://{quote(self.user, safe='')}@{host}:{self.port}"
 
 
 class _UrlChannel(_Channel):

@@ -1,0 +1,1 @@
+"""What sends notifications, a module for each kind of channel."""
