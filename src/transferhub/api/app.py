@@ -13,9 +13,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from transferhub.api.doors import Doors
+from transferhub.api.events import EventDoor
 from transferhub.api.graph import Graph
 from transferhub.api.page import page_routes
 from transferhub.api.safety import Safety, Site, read_json, refused_for
+from transferhub.control.intake import Intake
 from transferhub.control.signin import SignIn
 from transferhub.errors import InputError, TransferHubError
 from transferhub.model.people import Caller
@@ -30,6 +32,7 @@ class Web(Generic[Service]):
     Attributes:
         config: what `/config.json` says beside where GraphQL is: how people sign in.
         ready: returns when requests can be answered; raises TransferHubError.
+        intake: takes what stores tell of their changes; None where nobody listens.
     """
 
     site: Site
@@ -38,10 +41,12 @@ class Web(Generic[Service]):
     sign_in: SignIn
     config: Mapping[str, Any]
     ready: Callable[[], Awaitable[None]]
+    intake: Intake | None = None
 
 
 def create_app(web: Web[Service]) -> Starlette:
-    """Routes: / with its files, /graphql, /session, /config.json, /healthz and /readyz."""
+    """Routes: / with its files, /graphql, /session, /config.json, /healthz, /readyz and
+    /events/{task}."""
     doors = Doors(web.sign_in, web.site)
     pages = _Pages(web, doors)
     return Starlette(
@@ -53,11 +58,18 @@ def create_app(web: Web[Service]) -> Starlette:
             Route("/config.json", pages.config, methods=["GET"]),
             Route("/healthz", pages.alive, methods=["GET"]),
             Route("/readyz", pages.ready, methods=["GET"]),
+            *_event_routes(web.intake),
             *page_routes(),
         ],
         middleware=[Middleware(Safety, site=web.site)],
         exception_handlers={TransferHubError: _told},
     )
+
+
+def _event_routes(intake: Intake | None) -> list[Route]:
+    if intake is None:
+        return []
+    return [Route("/events/{task}", EventDoor(intake).receive, methods=["POST"])]
 
 
 class _Pages(Generic[Service]):

@@ -80,6 +80,20 @@ class Safety:
             await refused_for(error)(scope, receive, send_safely)
 
 
+async def read_body(request: Request) -> bytes:
+    """The request's body.
+
+    Raises:
+        InputError: it is longer than BODY_BYTES, of which nobody reads the rest.
+    """
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > BODY_BYTES:
+            raise InputError("body", f"is longer than {BODY_BYTES >> 20} MiB", code="too_long")
+    return bytes(body)
+
+
 async def read_json(request: Request) -> dict[str, Any]:
     """The JSON object in the request's body.
 
@@ -89,11 +103,7 @@ async def read_json(request: Request) -> dict[str, Any]:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
         raise InputError("content-type", "must be application/json")
-    body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > BODY_BYTES:
-            raise InputError("body", f"is longer than {BODY_BYTES >> 20} MiB", code="too_long")
+    body = await read_body(request)
     try:
         read = json.loads(body)
     except (ValueError, RecursionError):

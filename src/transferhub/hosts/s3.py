@@ -59,7 +59,7 @@ def open_s3(
                 read_timeout=timeout,
             ),
         )
-        return S3Store(config, _credentials(chosen, endpoint.region))
+        return S3Store(config, credential_source(chosen, endpoint.region))
 
     try:
         store = opened(region)
@@ -99,7 +99,8 @@ def _endpoint(location: Location, region: str) -> Endpoint:
     )
 
 
-def _credentials(chosen: ChosenCredentials, region: str) -> CredentialSource:
+def credential_source(chosen: ChosenCredentials, region: str) -> CredentialSource:
+    """What gives the credentials that were chosen; `region` is where a role is asked for."""
     match chosen.origin:
         case Origin.NONE | Origin.ANONYMOUS:
             return Anonymous()

@@ -1,0 +1,143 @@
+"""What follows changes at sources, in a server: queues, webhooks, and the runs that they start."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from transferhub.control.vault import Credentials
+from transferhub.errors import StoreError, UnsupportedError
+from transferhub.hosts.credentials import ChosenCredentials, Origin, choose_credentials
+from transferhub.hosts.s3 import credential_source, proxy_of
+from transferhub.hosts.stores import open_store
+from transferhub.model.event import EventSource
+from transferhub.model.run import Task
+from transferhub.plugins.objects.notifications import EVENTS, Arrangement
+from transferhub.plugins.objects.spec import ObjectsSpec
+from transferhub.queues.base import EventQueue
+from transferhub.queues.sqs import LONGEST_WAIT, SqsConfig, SqsQueue
+from transferhub.stores.s3 import S3Store, TransportConfig
+from transferhub.stores.s3.notifications import BucketNotifications
+from transferhub.stores.wrapper import unwrapped
+
+_UNTIL_VALID = timedelta(seconds=2)
+_TRIES = 6
+"""A new policy holds after some seconds; S3 refuses a queue until it does."""
+
+
+async def _sleep(duration: timedelta) -> None:
+    await asyncio.sleep(duration.total_seconds())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queues:
+    """Opens the queues of tasks: with the stored keys that they name, else with those of the task's
+    source."""
+
+    credentials: Credentials
+    env: Mapping[str, str]
+
+    async def open(self, task: Task, source: EventSource) -> EventQueue:
+        """An `OpenQueue`."""
+        return await self.of(ObjectsSpec.from_json(task.spec), source)
+
+    async def of(self, spec: ObjectsSpec, source: EventSource) -> SqsQueue:
+        chosen = await self._chosen(spec, source)
+        endpoint = source.endpoint.rstrip("/") or _origin(source.queue_url)
+        transport = TransportConfig(
+            ca_bundle=Path(spec.source.ca_bundle) if spec.source.ca_bundle else None,
+            proxy=spec.source.proxy or proxy_of(endpoint, self.env),
+            read_timeout=2 * LONGEST_WAIT,
+            connections=16,
+        )
+        config = SqsConfig(
+            queue_url=source.queue_url,
+            endpoint=endpoint,
+            region=source.queue_region,
+            transport=transport,
+        )
+        return SqsQueue(config, credential_source(chosen, source.queue_region))
+
+    async def _chosen(self, spec: ObjectsSpec, source: EventSource) -> ChosenCredentials:
+        if not source.credential:
+            return choose_credentials(spec.source, self.env)
+        fields = (await self.credentials.open(source.credential)).fields
+        return ChosenCredentials(
+            origin=Origin.VARIABLES,
+            described=f"the stored credential {source.credential}",
+            access_key=fields["access_key_id"],
+            secret_key=fields["secret_access_key"],
+            token=fields.get("session_token", ""),
+            role_arn=fields.get("role_arn", ""),
+            external_id=fields.get("external_id", ""),
+        )
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceNotifier:
+    """A Notifier for Amazon S3 and what speaks as it does."""
+
+    queues: Queues
+    wait: Callable[[timedelta], Awaitable[None]] = _sleep
+
+    async def add(self, arrangement: Arrangement) -> None:
+        # The bucket is refused a queue that does not let it send.
+        queue = await self.queues.of(arrangement.spec, arrangement.source)
+        try:
+            policy = await queue.policy()
+            merged = arrangement.merged(policy)
+            if merged != policy:
+                await queue.set_policy(merged)
+        finally:
+            await queue.aclose()
+        await self._with_bucket(arrangement, lambda bucket: self._notify(bucket, arrangement))
+
+    async def remove(self, arrangement: Arrangement) -> bool:
+        told = await self._with_bucket(arrangement, lambda bucket: bucket.remove(arrangement.ident))
+        queue = await self.queues.of(arrangement.spec, arrangement.source)
+        try:
+            policy = await queue.policy()
+            others = arrangement.without(policy)
+            if others != policy:
+                await queue.set_policy(others)
+            return told or others != policy
+        finally:
+            await queue.aclose()
+
+    async def _notify(self, bucket: BucketNotifications, arrangement: Arrangement) -> bool:
+        for tries_left in reversed(range(_TRIES)):
+            try:
+                await bucket.add_queue(
+                    arrangement.ident, arrangement.queue_arn, EVENTS, prefix=arrangement.prefix
+                )
+            except StoreError as error:
+                if not tries_left or "validate" not in error.message:
+                    raise
+                await self.wait(_UNTIL_VALID)
+            else:
+                break
+        return True
+
+    async def _with_bucket(
+        self,
+        arrangement: Arrangement,
+        work: Callable[[BucketNotifications], Awaitable[bool]],
+    ) -> bool:
+        store = open_store(arrangement.spec.source, env=self.queues.env)
+        try:
+            await store.check()  # which finds the bucket's region
+            bucket = unwrapped(store)
+            if not isinstance(bucket, S3Store):
+                raise UnsupportedError(f"{store.location} tells of no changes.")
+            return await work(bucket.notifications)
+        finally:
+            await store.aclose()
