@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any, Self
 
 from tests.acceptance.places import Place
+from transferhub.control.hub import Hub
 from transferhub.control.orders import queued
 from transferhub.control.tasks import TaskDraft
-from transferhub.hosts.hub import Services
 from transferhub.hosts.hub_state import HubState
 from transferhub.hosts.members import new_ident
+from transferhub.hosts.services import Services
 from transferhub.model.clock import utc_now
 from transferhub.model.people import Caller, How, Role
 from transferhub.model.run import UNDER_WAY_STATES, Run, RunState, Task, Trigger
@@ -28,12 +29,12 @@ class Desk:
     """Creates tasks, starts runs, and waits for what becomes of them."""
 
     state: HubState
-    services: Services
+    services: Hub
 
     @classmethod
     async def open(cls, folder: Path, url: str, stack: AsyncExitStack) -> Self:
         state = await HubState.open(folder, url, stack)
-        return cls(state=state, services=Services(state))
+        return cls(state=state, services=Services(state, folder).hub)
 
     async def task(self, source: Place, destination: Place, **options: Any) -> Task:
         """Places are reached with the DTH_* variables of whoever carries the run."""
