@@ -32,8 +32,8 @@ _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}", re.ASCII)
 _DRIVE = re.compile(r"/?[A-Za-z]:[\\/]")
 _WHERE = ("scheme", "bucket", "prefix", "path")
 _S3_ONLY = (
-    "provider", "endpoint", "region", "profile", "credentials_file", "anonymous", "ca_bundle",
-    "proxy", "request_payer", "dual_stack", "fips", "accelerate", "account",
+    "provider", "endpoint", "region", "credential", "profile", "credentials_file", "anonymous",
+    "ca_bundle", "proxy", "request_payer", "dual_stack", "fips", "accelerate", "account",
 )  # fmt: skip
 
 
@@ -63,6 +63,7 @@ class Location(BaseModel):
         default="", description='http:// or https:// and the host; "" is the provider\'s own.'
     )
     region: str = Field(default="", description='"" finds it out or takes the provider\'s default.')
+    credential: str = Field(default="", description="Name of a credential that the hub stores.")
     profile: str = Field(default="", description="Named profile of the AWS configuration files.")
     credentials_file: str = Field(
         default="", description="Absolute path of a JSON file with the keys; never its content."
@@ -369,3 +370,10 @@ def _access_conflicts(location: Location, field: str) -> Iterator[InputError]:
         yield InputError(f"{field}_credentials_file", "anonymous access uses no credentials")
     if location.profile and location.credentials_file:
         yield InputError(f"{field}_profile", "give a profile or a credentials file, not both")
+    if location.credential:
+        for name in ("anonymous", "profile", "credentials_file"):
+            if getattr(location, name):
+                words = name.replace("_", " ")
+                yield InputError(
+                    f"{field}_{name}", f"a stored credential is named; no {words} then"
+                )
