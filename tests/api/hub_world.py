@@ -29,6 +29,7 @@ from transferhub.control.tasks import Tasks
 from transferhub.control.vault import Credentials
 from transferhub.control.workers import Workers
 from transferhub.hosts.hub_state import HubState
+from transferhub.hosts.post import Post
 from transferhub.model.clock import utc_now
 from transferhub.model.fleet import Load, Member, MemberKind
 from transferhub.model.people import EVERYTHING, Caller, How, Role
@@ -38,12 +39,14 @@ from transferhub.plugins.objects.spec import parse_spec
 from transferhub.state.memory import (
     MemoryAudit,
     MemoryFleet,
+    MemoryInbox,
     MemoryLedger,
     MemoryPeople,
     MemorySeats,
     MemoryTaskStore,
     MemoryVault,
 )
+from transferhub.state.memory.notices import MemoryChannels, MemoryOutbox
 
 ROOT = Caller(name="root", role=Role.ADMIN, how=How.COMMAND)
 Kind = Literal["memory", "sqlite"]
@@ -56,6 +59,7 @@ TASK = {"name": "Photos", "spec": SPEC}
 async def open_state(kind: Kind, folder: Path, stack: AsyncExitStack) -> HubState:
     if kind == "sqlite":
         return await HubState.open(folder, f"sqlite:///{folder}/hub.db", stack)
+    outbox = MemoryOutbox(utc_now)
     return HubState(
         ledger=MemoryLedger(utc_now),
         tasks=MemoryTaskStore(utc_now),
@@ -64,22 +68,28 @@ async def open_state(kind: Kind, folder: Path, stack: AsyncExitStack) -> HubStat
         people=MemoryPeople(),
         audit=MemoryAudit(),
         vault=MemoryVault(),
+        channels=MemoryChannels(outbox),
+        outbox=outbox,
+        inbox=MemoryInbox(utc_now),
     )
 
 
-def open_hub(state: HubState, folder: Path) -> tuple[Hub, SignIn]:
+def open_hub(state: HubState, folder: Path, stack: AsyncExitStack) -> tuple[Hub, SignIn]:
     journal = Journal(state.audit, utc_now)
     passwords = Passwords(Effort(passes=1, memory_kib=8, lanes=1))
     secrets: dict[str, Any] = {"clock": utc_now, "new_secret": new_secret}
     idents: dict[str, Any] = {"clock": utc_now, "new_ident": lambda: f"id-{os.urandom(6).hex()}"}
     sign_in = SignIn(state.people, passwords, journal, rules=SignInRules(), **secrets)
-    plugins = {"objects": parse_spec}
+    plugins, ring = {"objects": parse_spec}, KeyFile(folder / "keys")
     hub = Hub(
         tasks=Tasks(state.tasks, state.ledger, journal, plugins, **idents),
         orders=Orders(state.tasks, state.ledger, journal, **idents),
         workers=Workers(state.fleet, journal),
         accounts=Accounts(state.people, passwords, sign_in, journal, **secrets),
-        credentials=Credentials(state.vault, KeyFile(folder / "keys"), journal, utc_now),
+        credentials=Credentials(state.vault, ring, journal, utc_now, others=(state.channels,)),
+        channels=Post(
+            state, ring, journal, stack, public_url="http://hub.test", guarded=True
+        ).channels,
         journal=journal,
     )
     return hub, sign_in
@@ -93,6 +103,7 @@ class World:
     state: HubState
     loop: asyncio.AbstractEventLoop
     port: int = 0
+    root: Caller = ROOT
 
     def do(self, work: Coroutine[Any, Any, Value]) -> Value:
         """Awaits in the server's loop, where the state belongs."""
@@ -164,10 +175,12 @@ class GraphClient:
 
     def __init__(self, client: Client, token: str = "") -> None:
         self.http = client
+        self.asked: list[str] = []
         self._headers = {"authorization": token, "origin": ""} if token else {}
 
     def ask(self, query: str, **variables: Any) -> Any:
         """The whole answer."""
+        self.asked.append(query)
         body = {"query": query, "variables": variables}
         status, answer = self.http.ask("POST", "/graphql", body, **self._headers)
         assert status == 200, answer
@@ -232,7 +245,7 @@ async def _serve(kind: Kind, folder: Path, listener: socket.socket, ready: _Hand
     async with AsyncExitStack() as stack:
         try:
             state = await open_state(kind, folder, stack)
-            hub, sign_in = open_hub(state, folder)
+            hub, sign_in = open_hub(state, folder, stack)
         except BaseException as error:
             ready.put(error)
             raise

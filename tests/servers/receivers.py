@@ -205,7 +205,7 @@ class SmtpReceiver:
                 sender=envelope.mail_from or "",
                 recipients=tuple(envelope.rcpt_tos),
                 content=envelope.content,
-                user=(session.authenticated and session.auth_data) or "",
+                user=str(session.auth_data) if session.authenticated else "",
                 secure=session.ssl is not None or self._from_start,
             )
         )

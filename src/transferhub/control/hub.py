@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from transferhub.control.channels import Channels
 from transferhub.control.journal import Journal
 from transferhub.control.orders import Orders
 from transferhub.control.people import Accounts
@@ -21,4 +22,5 @@ class Hub:
     workers: Workers
     accounts: Accounts
     credentials: Credentials
+    channels: Channels
     journal: Journal

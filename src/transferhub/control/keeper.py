@@ -147,7 +147,8 @@ class Keeper:
     ) -> None:
         """Args:
         member: this process.
-        lost: hears of each member that gave no sign of life any more; one keeper hears of it.
+        lost: hears of each member that gave no sign of life any more, before it is forgotten: it
+            may hear of one more than once, and so may that of another keeper.
         wait: returns once the event is set, after the duration at the latest.
         """
         self._store = store
@@ -319,7 +320,11 @@ class Keeper:
 
     async def _bury(self) -> None:
         """Takes back what lost members held, without waiting for their leases to run out."""
-        for member in await self._fleet.forget(self._clock() - self._rules.silence):
+        silent_since = self._clock() - self._rules.silence
+        for member in await self._fleet.members():
+            if member.seen_at < silent_since:
+                await self._lost(member)
+        for member in await self._fleet.forget(silent_since):
             log.warning(
                 "%s %s on %s is lost",
                 member.kind,
@@ -329,7 +334,6 @@ class Keeper:
             )
             for run in member.load.runs:
                 await self._take_back(run, member.ident)
-            await self._lost(member)
 
     # Joining
 

@@ -57,7 +57,14 @@ async def _serve(
     async with AsyncExitStack() as stack:
         state = await HubState.open(base.state, database_url(base), stack)
         check_exposure(settings, has_users=await _has_users(state.people))
-        services = Services(state, base.state)
+        port = listener.getsockname()[1]
+        services = Services(
+            state,
+            base.state,
+            stack,
+            public_url=settings.url(port),
+            guarded=not settings.allow_metadata_endpoints,
+        )
         if not base.database:
             await _pick_up(state, talk)
         member = new_member(MemberKind.SERVER, settings.name)
@@ -65,12 +72,13 @@ async def _serve(
         scheduler = Scheduler(
             services.scheduled, services.scheduled, state.seats, holder=member.ident
         )
-        port = listener.getsockname()[1]
         server = _server(settings, _web(settings, state, services, port))
         async with asyncio.TaskGroup() as group:
             group.create_task(server.serve([listener]))
             group.create_task(keeper.run(leave))
             group.create_task(scheduler.run(leave))
+            group.create_task(services.post.courier.run(leave))
+            group.create_task(services.post.lookout(member).run(leave))
             await _tell(services, settings.url(port), talk)
             await leave.wait()
             server.should_exit = True

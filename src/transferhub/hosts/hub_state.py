@@ -9,11 +9,16 @@ from typing import Self
 
 from transferhub.hosts.state import make_folder
 from transferhub.state.base import Fleet, Ledger, Seats, TaskStore
+from transferhub.state.events import Inbox
+from transferhub.state.notices import ChannelStore, Outbox
 from transferhub.state.people import Audit, People, Vault
 from transferhub.state.sql import SqlLedger, SqlTaskStore
 from transferhub.state.sql.audit import SqlAudit
+from transferhub.state.sql.channels import SqlChannels
 from transferhub.state.sql.database import Database
+from transferhub.state.sql.events import SqlInbox
 from transferhub.state.sql.fleet import SqlFleet
+from transferhub.state.sql.outbox import SqlOutbox
 from transferhub.state.sql.people import SqlPeople
 from transferhub.state.sql.seats import SqlSeats
 from transferhub.state.sql.vault import SqlVault
@@ -30,6 +35,9 @@ class HubState:
     people: People
     audit: Audit
     vault: Vault
+    channels: ChannelStore
+    outbox: Outbox
+    inbox: Inbox
 
     @classmethod
     async def open(cls, folder: Path, url: str, stack: AsyncExitStack) -> Self:
@@ -53,4 +61,7 @@ class HubState:
             people=SqlPeople(shared),
             audit=SqlAudit(shared),
             vault=SqlVault(shared),
+            channels=SqlChannels(shared),
+            outbox=SqlOutbox(shared),
+            inbox=SqlInbox(shared),
         )

@@ -10,6 +10,7 @@ from transferhub import __version__
 from transferhub.control.keeper import Keeper, KeeperRules, Share
 from transferhub.hosts import carriage
 from transferhub.hosts.hub_state import HubState
+from transferhub.hosts.post import open_notices
 from transferhub.hosts.settings import Settings
 from transferhub.hosts.state import database_url
 from transferhub.launchers.local import LocalLauncher
@@ -62,4 +63,12 @@ async def open_keeper(
     launcher = LocalLauncher(carriage.main, assign)
     if rules.slots:
         await launcher.prepare()
-    return Keeper(state.tasks, state.ledger, state.fleet, launcher, member, rules=rules)
+    return Keeper(
+        state.tasks,
+        state.ledger,
+        state.fleet,
+        launcher,
+        member,
+        rules=rules,
+        lost=open_notices(state).lost,
+    )

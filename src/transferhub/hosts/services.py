@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 from transferhub.control.hub import Hub
@@ -17,6 +18,7 @@ from transferhub.control.vault import Credentials
 from transferhub.control.workers import Workers
 from transferhub.hosts.hub_state import HubState
 from transferhub.hosts.members import new_ident
+from transferhub.hosts.post import Post
 from transferhub.model.clock import utc_now
 from transferhub.plugins.objects.spec import parse_spec
 
@@ -29,15 +31,30 @@ class Services:
     hub: what people and programs ask for.
     sign_in: how they come in.
     scheduled: what the scheduler starts.
+    post: notifications.
     """
 
-    def __init__(self, state: HubState, folder: Path) -> None:
+    def __init__(
+        self,
+        state: HubState,
+        folder: Path,
+        stack: AsyncExitStack,
+        *,
+        public_url: str,
+        guarded: bool,
+    ) -> None:
+        """Args:
+        public_url: where links in messages lead.
+        guarded: whether link-local addresses and metadata services are refused.
+        """
         clock = utc_now
 
         def ident() -> str:
             return new_ident(clock())
 
         journal, passwords = Journal(state.audit, clock), Passwords(Effort())
+        ring = KeyFile(folder / _KEYS)
+        self.post = Post(state, ring, journal, stack, public_url=public_url, guarded=guarded)
         self.sign_in = SignIn(
             state.people,
             passwords,
@@ -66,6 +83,7 @@ class Services:
                 clock=clock,
                 new_secret=new_secret,
             ),
-            credentials=Credentials(state.vault, KeyFile(folder / _KEYS), journal, clock),
+            credentials=Credentials(state.vault, ring, journal, clock, others=(state.channels,)),
+            channels=self.post.channels,
             journal=journal,
         )
