@@ -34,7 +34,8 @@ class Desk:
     @classmethod
     async def open(cls, folder: Path, url: str, stack: AsyncExitStack) -> Self:
         state = await HubState.open(folder, url, stack)
-        return cls(state=state, services=Services(state, folder).hub)
+        services = Services(state, folder, stack, public_url="", guarded=False)
+        return cls(state=state, services=services.hub)
 
     async def task(self, source: Place, destination: Place, **options: Any) -> Task:
         """Places are reached with the DTH_* variables of whoever carries the run."""
