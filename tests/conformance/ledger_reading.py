@@ -243,6 +243,27 @@ class ReadingTests(LedgerFacts):
         [dead] = await ledger.failures(run)
         assert [attempt.message for attempt in dead.history] == ["After."]
 
+    async def test_the_runs_of_which_something_is_known_are_listed(
+        self, ledger: Ledger, run: RunId
+    ) -> None:
+        names = [RunId(f"listed-{number}") for number in range(5)]
+        for name in names:
+            await ledger.record(name, news(1))
+        found: list[RunId] = []
+        while page := await ledger.ledgers(after=found[-1] if found else "", limit=2):
+            found += page
+        assert [name for name in found if name in names] == names
+        await ledger.purge(names[2])
+        assert names[2] not in await ledger.ledgers()
+
+    async def test_a_large_run_is_purged_whole(self, ledger: Ledger, run: RunId) -> None:
+        await ledger.record(run, news(4_500), [SHARD])
+        await ledger.purge(run)
+        assert await records(ledger, run) == {}
+        assert run not in await ledger.ledgers()
+        assert await ledger.record(run, news(2)) == 2
+        assert (await ledger.totals(run)).open == 2
+
     async def test_a_purged_run_is_unknown(self, ledger: Ledger, run: RunId) -> None:
         leases = await lease_parts(ledger, run)
         await ledger.record(run, news(3), [SHARD])

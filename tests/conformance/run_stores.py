@@ -194,6 +194,45 @@ class RunStoreSuite:
         with pytest.raises(ConflictError):
             await store.create_run(replace(first, scheduled_at=CREATED + timedelta(days=1)))
 
+    # Expiring
+
+    async def test_runs_expire_oldest_first_but_for_the_newest_of_a_task(
+        self, store: RunStore
+    ) -> None:
+        def ended(ident: str, seconds: float, *, of: str = "task") -> Run:
+            at = CREATED + timedelta(seconds=seconds)
+            return replace(run(ident, of=of, state=RunState.FAILED, seconds=seconds), ended_at=at)
+
+        for each in (ended("a", 1), ended("b", 3), ended("c", 2), ended("d", 4)):
+            await store.create_run(each)
+        await store.create_run(ended("e", 1, of="other"))
+        await store.create_run(run("f", seconds=0))
+        await store.create_run(replace(queued("g"), ended_at=CREATED))
+        await store.create_run(run("h", state=RunState.CANCELLED, seconds=9))
+        before = CREATED + timedelta(seconds=4)
+        page = await store.expired_runs(before, limit=2)
+        assert [*page.items] == [ended("a", 1), ended("c", 2)]
+        rest = await store.expired_runs(before, after=page.cursor, limit=2)
+        assert ([*rest.items], rest.cursor) == ([ended("b", 3)], "")
+        assert not (await store.expired_runs(CREATED + timedelta(seconds=1))).items
+        with pytest.raises(InputError, match="after"):
+            await store.expired_runs(before, after=(await store.runs(limit=1)).cursor)
+
+    async def test_a_run_is_deleted_as_it_was_read_and_never_under_way(
+        self, store: RunStore
+    ) -> None:
+        kept = await store.create_run(run("a", state=RunState.FAILED))
+        newer = await store.update_run(replace(kept, state=RunState.SUCCEEDED))
+        for state in (RunState.RUNNING, RunState.QUEUED):
+            assert not await store.delete_run(await store.create_run(run(state, state=state)))
+        assert not await store.delete_run(kept)
+        assert await store.delete_run(newer)
+        assert not await store.delete_run(newer)
+        assert await store.get_run(kept.ident) is None
+        asked = [RunId(name) for name in ("b", "queued", "a", "x\x00y")]
+        assert [*await store.unknown_runs(asked)] == ["b", "a", "x\x00y"]
+        assert [*await store.unknown_runs([])] == []
+
     # Lists
 
     async def test_runs_are_paged(self, store: RunStore) -> None:

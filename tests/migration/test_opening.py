@@ -5,13 +5,15 @@ import sys
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Engine, text
 
 from tests.conformance.ledger_facts import WORKER, lease, new, news
 from transferhub.errors import InputError, StateError
 from transferhub.hosts.state import open_ledger, open_task_store
 from transferhub.model.transfer import RunId
+from transferhub.state.sql import upkeep
 from transferhub.state.sql.drivers import driver_of
+from transferhub.state.sql.revision import HEAD
 from transferhub.state.sql.upgrades import engine_of
 from transferhub.state.sql.url import parse_url
 
@@ -79,11 +81,29 @@ async def test_one_process_may_open_a_database_many_times(state_url: str) -> Non
         await opened.aclose()
 
 
+def of_version(url: str, revision: str, since: str) -> Engine:
+    engine = engine_of(driver_of(parse_url(url)))
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = :it"), {"it": revision})
+        connection.execute(text("UPDATE compatibility SET since = :it"), {"it": since})
+    return engine
+
+
+async def test_a_database_of_a_newer_version_is_used_where_it_only_has_more(
+    state_url: str,
+) -> None:
+    await (await open_ledger(state_url)).aclose()
+    of_version(state_url, "9999", HEAD).dispose()
+    ledger = await open_ledger(state_url)
+    assert await ledger.record(RUN, news(3)) == 3
+    await ledger.aclose()
+    assert upkeep.upgrade(state_url) == ("9999", "9999")
+    assert upkeep.measure(state_url).revision == "9999"
+
+
 async def test_a_database_of_a_newer_version_is_refused(state_url: str) -> None:
     await (await open_ledger(state_url)).aclose()
-    engine = engine_of(driver_of(parse_url(state_url)))
-    with engine.begin() as connection:
-        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    engine = of_version(state_url, "9999", "9998")
     with pytest.raises(StateError, match=r"was written by a newer version .* install") as caught:
         await open_ledger(state_url)
     assert caught.value.code == "state_newer"

@@ -202,7 +202,10 @@ class Ledger(Protocol):
         uploads are abandoned (and stay known until they are forgotten)."""
 
     async def purge(self, run: RunId) -> None:
-        """Forgets everything of the run."""
+        """Forgets everything of the run, in steps: where it was interrupted, once more goes on."""
+
+    async def ledgers(self, *, after: str = "", limit: int = 1_000) -> Sequence[RunId]:
+        """The runs of which something is known, in a fixed order, from after `after`."""
 
     async def aclose(self) -> None: ...
 
@@ -250,6 +253,23 @@ class RunStore(Protocol):
         Raises:
             LeaseLostError: another keeper has it, or it does not run any more.
         """
+
+    async def expired_runs(
+        self, before: datetime, *, after: str = "", limit: int = 100
+    ) -> Page[Run]:
+        """Runs that ended before, oldest first, without a total: none that is under way or was
+        interrupted, and none that is its task's newest.
+
+        Raises:
+            InputError: `after` is no cursor of this list.
+        """
+
+    async def delete_run(self, run: Run) -> bool:
+        """Whether it was there, of this version, and not under way. What the ledger knows of it
+        stays: see `Ledger.purge`."""
+
+    async def unknown_runs(self, idents: Sequence[RunId]) -> Sequence[RunId]:
+        """Those of these that there are not."""
 
     async def release_run(self, run: Run) -> None:
         """Queues the run again, of a new version; does nothing where `run.keeper` has it not."""

@@ -13,7 +13,10 @@ from transferhub.model.keys import can_be_key
 from transferhub.model.pages import TaskSort
 
 RUNS = "runs"
-"""The order of all lists of runs."""
+"""The order of all lists of runs, newest first."""
+
+EXPIRED_RUNS = "expired runs"
+"""Oldest first."""
 
 NEVER = (1 << 63) - 1
 """Stands for no moment at all, after all moments."""

@@ -12,7 +12,7 @@ from tests.conformance.task_stores import CREATED, run, task
 from tests.unit.state.plans import Plans
 from transferhub.model.pages import RunFilter, TaskSort
 from transferhub.model.run import RunState, TaskId, Trigger
-from transferhub.state.cursors import RUNS, Place, order_of_tasks, write_cursor
+from transferhub.state.cursors import EXPIRED_RUNS, RUNS, Place, order_of_tasks, write_cursor
 from transferhub.state.sql import SqlTaskStore
 from transferhub.state.sql.codec import to_micros
 from transferhub.state.sql.database import Database
@@ -82,6 +82,11 @@ async def test_no_verb_of_a_hub_reads_a_whole_table(database: Database, plans: P
     assert await store.claim_run("k", LEASE) is None
     await store.release_run(await store.keep_run(claimed, LEASE))
     await store.latest_runs([TaskId("a"), TaskId("b")])
+    expired = await store.expired_runs(CREATED + LEASE)
+    await store.expired_runs(CREATED + LEASE, after=write_cursor(EXPIRED_RUNS, Place(1, 1)))
+    assert not expired.items
+    assert await store.unknown_runs([claimed.ident]) == []
+    assert not await store.delete_run(claimed)
     await store.delete_task(TaskId("a"), with_runs=True)
     await seats.take("s", "h", LEASE)
     await fleet.register(member("a"))

@@ -149,6 +149,7 @@ async def test_no_verb_reads_a_whole_table(ledger: Ledger, clock: FakeClock, pla
     await ledger.record(RUN, news(50), [SHARD])
     await ask_everything(ledger, clock)
     await ledger.reset(RUN)
+    await ledger.ledgers(after="a")
     await ledger.purge(RUN)
     tables = ("transfers", "parts", "attempts", "uploads", "shards", "tallies", "ledgers", "t", "p")
     scans = {line for line in plans.lines if line.startswith(tuple(f"SCAN {t}" for t in tables))}

@@ -277,6 +277,9 @@ class MemoryLedger:
     async def purge(self, run: RunId) -> None:
         self._books.pop(run, None)
 
+    async def ledgers(self, *, after: str = "", limit: int = 1_000) -> Sequence[RunId]:
+        return sorted(run for run in self._books if run > after)[:limit]
+
     async def aclose(self) -> None:
         return
 

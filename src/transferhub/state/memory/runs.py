@@ -10,9 +10,16 @@ from itertools import count
 from transferhub.errors import ConflictError, LeaseLostError
 from transferhub.model.clock import Clock, utc_now
 from transferhub.model.pages import ALL_RUNS, Page, RunFilter
-from transferhub.model.run import Run, RunState, TaskId, Trigger
+from transferhub.model.run import UNDER_WAY_STATES, Run, RunState, TaskId, Trigger
 from transferhub.model.transfer import RunId
-from transferhub.state.cursors import RUNS, Place, moment_value, read_cursor, write_cursor
+from transferhub.state.cursors import (
+    EXPIRED_RUNS,
+    RUNS,
+    Place,
+    moment_value,
+    read_cursor,
+    write_cursor,
+)
 
 
 class MemoryRuns:
@@ -84,6 +91,39 @@ class MemoryRuns:
             raise LeaseLostError(f"Run {run.ident} is not kept by {run.keeper} any more.")
         kept_until = self._clock() + duration
         return self._put(replace(self._runs[run.ident], kept_until=kept_until), bump=False)
+
+    async def expired_runs(
+        self, before: datetime, *, after: str = "", limit: int = 100
+    ) -> Page[Run]:
+        place = read_cursor(EXPIRED_RUNS, after, int)
+        mark = (place.value, place.number) if place else (-1, -1)
+        newest = {
+            run.ident
+            for run in (await self.latest_runs([run.task for run in self._runs.values()])).values()
+        }
+        found = [
+            run
+            for run in reversed(self._newest())
+            if run.state not in UNDER_WAY_STATES
+            and run.ended_at is not None
+            and run.ended_at < before
+            and run.ident not in newest
+            and self._place(run) > mark
+        ]
+        page = tuple(found[:limit])
+        more = len(found) > limit and page
+        cursor = write_cursor(EXPIRED_RUNS, Place(*self._place(page[-1]))) if more else ""
+        return Page(items=page, cursor=cursor)
+
+    async def delete_run(self, run: Run) -> bool:
+        known = self._runs.get(run.ident)
+        if known is None or known.version != run.version or known.state in UNDER_WAY_STATES:
+            return False
+        del self._runs[run.ident]
+        return True
+
+    async def unknown_runs(self, idents: Sequence[RunId]) -> Sequence[RunId]:
+        return [ident for ident in idents if ident not in self._runs]
 
     async def release_run(self, run: Run) -> None:
         if self._has(run):

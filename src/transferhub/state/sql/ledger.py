@@ -42,6 +42,9 @@ from transferhub.state.sql.database import Database
 
 _PAGE = 2_000
 
+_PURGED_AT_ONCE = 2_000
+"""Transfers in one transaction: some ten milliseconds in which nobody else writes to SQLite."""
+
 
 class SqlLedger:
     """A Ledger in SQLite or PostgreSQL; each verb is one transaction."""
@@ -219,7 +222,11 @@ class SqlLedger:
         await self._database.write(lambda session: recording.reset(session, run))
 
     async def purge(self, run: RunId) -> None:
-        await self._database.write(lambda session: recording.purge(session, run))
+        while await self._database.write(lambda s: recording.purge_some(s, run, _PURGED_AT_ONCE)):
+            pass  # others have their turn in between
+
+    async def ledgers(self, *, after: str = "", limit: int = 1_000) -> Sequence[RunId]:
+        return await self._database.read(lambda session: reading.ledgers(session, after, limit))
 
     async def aclose(self) -> None:
         await self._database.aclose()

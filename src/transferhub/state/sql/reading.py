@@ -37,6 +37,11 @@ _WIDTH = len(TRANSFER_COLUMNS.split(", "))
 _SCAN_SUMS = ", ".join(f"sum({name}) AS {name}" for name in SCAN_COLUMNS)
 
 
+def ledgers(session: Session, after: str, limit: int) -> Sequence[RunId]:
+    source = "FROM ledgers WHERE run > ? ORDER BY run LIMIT ?"
+    return [RunId(from_text(run)) for (run,) in session.fetch("run", source, to_text(after), limit)]
+
+
 def totals(session: Session, run: RunId) -> Totals:
     run_id = find_run(session, run)
     tallies, moved_bytes = _tallies(session, run_id)

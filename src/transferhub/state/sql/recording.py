@@ -145,13 +145,22 @@ def reset(session: Session, run: RunId) -> None:
     session.execute("UPDATE uploads SET abandoned = 1 WHERE run_id = ?", run_id)
 
 
-def purge(session: Session, run: RunId) -> None:
+def purge_some(session: Session, run: RunId, limit: int) -> bool:
+    """Forgets so many transfers of the run at most, and all the rest with the last of them.
+
+    Returns:
+        Whether there may be more.
+    """
     run_id = seize_run(session, run)
     if run_id == NO_RUN:
-        return
+        return False
+    some = "SELECT id FROM transfers WHERE run_id = ? ORDER BY key LIMIT ?"
+    if session.execute(f"DELETE FROM transfers WHERE id IN ({some})", run_id, limit) == limit:
+        return True
     _forget_work(session, run_id)
     session.execute("DELETE FROM uploads WHERE run_id = ?", run_id)
     session.execute("DELETE FROM ledgers WHERE id = ?", run_id)
+    return False
 
 
 def _forget_work(session: Session, run_id: int) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from transferhub.errors import ConflictError, LeaseLostError
 from transferhub.model.clock import Clock, utc_now
 from transferhub.model.pages import ALL_RUNS, Page, RunFilter
 from transferhub.model.run import Run, RunOrder, RunState, TaskId, Trigger
 from transferhub.model.transfer import RunId
-from transferhub.state.cursors import RUNS, Place, read_cursor, write_cursor
+from transferhub.state.cursors import EXPIRED_RUNS, RUNS, Place, read_cursor, write_cursor
 from transferhub.state.sql.codec import (
     from_micros,
     from_micros_or_none,
@@ -52,6 +52,15 @@ _UNTOLD = "FROM runs WHERE ended_at > told_at AND cause <> 'command' ORDER BY en
 _MINE = "ident = ? AND keeper = ? AND keeper <> '' AND state = 'running'"
 
 
+_EXPIRED = (
+    "FROM runs WHERE (created_at, id) > (?, ?) AND created_at < ? AND ended_at < ? "
+    "AND state NOT IN ('queued', 'running') AND EXISTS (SELECT 1 FROM runs AS later "
+    "WHERE later.task = runs.task AND (later.created_at, later.id) > (runs.created_at, runs.id)) "
+    "ORDER BY created_at, id LIMIT ?"
+)
+_DELETE = "DELETE FROM runs WHERE ident = ? AND version = ? AND state NOT IN ('queued', 'running')"
+
+
 class SqlRuns:
     """A RunStore in SQLite or PostgreSQL; each verb is one transaction."""
 
@@ -86,11 +95,7 @@ class SqlRuns:
     ) -> Page[Run]:
         place = read_cursor(RUNS, after, int)
         rows = await self._database.read(lambda session: _newest(session, chosen, place, limit + 1))
-        page = rows[:limit]
-        cursor = ""
-        if page and len(rows) > limit:
-            cursor = write_cursor(RUNS, Place(page[-1][_CREATED_AT], page[-1][-1]))
-        return Page(items=tuple(_row_to_run(row) for row in page), cursor=cursor)
+        return _page(rows, limit, RUNS)
 
     async def latest_runs(self, tasks: Sequence[TaskId]) -> Mapping[TaskId, Run]:
         if not tasks:
@@ -122,6 +127,28 @@ class SqlRuns:
             raise LeaseLostError(f"Run {run.ident} is not kept by {run.keeper} any more.")
         return kept
 
+    async def expired_runs(
+        self, before: datetime, *, after: str = "", limit: int = 100
+    ) -> Page[Run]:
+        place, moment = read_cursor(EXPIRED_RUNS, after, int) or Place(-1, -1), to_micros(before)
+        values = place.value, place.number, moment, moment, limit + 1
+        rows = await self._database.read(lambda s: s.fetch(f"{_RUN}, id", _EXPIRED, *values))
+        return _page(rows, limit, EXPIRED_RUNS)
+
+    async def delete_run(self, run: Run) -> bool:
+        name = to_text(run.ident)
+        return bool(await self._database.write(lambda s: s.execute(_DELETE, name, run.version)))
+
+    async def unknown_runs(self, idents: Sequence[RunId]) -> Sequence[RunId]:
+        if not idents:
+            return []
+        values = f"(VALUES {', '.join(['(?)'] * len(idents))})"
+        source = f"FROM {values} AS t WHERE EXISTS (SELECT 1 FROM runs WHERE ident = t.column1)"
+        names = [to_text(ident) for ident in idents]
+        rows = await self._database.read(lambda s: s.fetch("t.column1 AS name", source, *names))
+        known = {name for (name,) in rows}
+        return [ident for ident, name in zip(idents, names, strict=True) if name not in known]
+
     async def release_run(self, run: Run) -> None:
         update = (
             "UPDATE runs SET state = 'queued', keeper = '', kept_until = NULL, "
@@ -144,6 +171,14 @@ class SqlRuns:
 
     async def aclose(self) -> None:
         await self._database.aclose()
+
+
+def _page(rows: Sequence[Row], limit: int, order: str) -> Page[Run]:
+    """Of rows that end with their number; one more than `limit` where there are more."""
+    page, cursor = rows[:limit], ""
+    if page and len(rows) > limit:
+        cursor = write_cursor(order, Place(page[-1][_CREATED_AT], page[-1][-1]))
+    return Page(items=tuple(_row_to_run(row) for row in page), cursor=cursor)
 
 
 def _create(session: Session, run: Run, row: Row) -> Run | None:

@@ -21,6 +21,11 @@ CREATE TABLE channels (
     box TEXT NOT NULL,
     CONSTRAINT pk_channels PRIMARY KEY (name)
 );
+CREATE TABLE compatibility (
+    id INTEGER NOT NULL,
+    since TEXT NOT NULL,
+    CONSTRAINT pk_compatibility PRIMARY KEY (id)
+);
 CREATE TABLE credentials (
     name TEXT NOT NULL,
     kind TEXT NOT NULL,
