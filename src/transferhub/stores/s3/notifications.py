@@ -48,10 +48,7 @@ class BucketNotifications:
         response = await self._requests.send(operation, "GET", "", query=_QUERY)
         body = await self._requests.body_of(operation, "", response)
         with self._requests.xml_expected(operation, ""):
-            root = xml.parse(body, _ROOT)
-        for element in root.iter():
-            element.tag = xml.local_name(element)
-        return root
+            return _parse(body)
 
     async def _write(self, root: ET.Element) -> None:
         # One name space for all, without a prefix: not every server knows prefixes.
@@ -66,6 +63,24 @@ class BucketNotifications:
             headers=content_md5(digest),
             body=body,
         )
+
+
+def _parse(body: bytes) -> ET.Element:
+    """The configuration, whatever a server calls it, without name spaces.
+
+    Raises:
+        BadXmlError
+    """
+    try:
+        root = ET.fromstring(body) if body.strip() else ET.Element(_ROOT)
+    except ET.ParseError as error:
+        raise xml.BadXmlError(str(error)) from error
+    for element in root.iter():
+        element.tag = xml.local_name(element)
+    if "Notification" not in root.tag:
+        raise xml.BadXmlError(f"<{_ROOT}> was expected, <{root.tag}> came")
+    root.tag = _ROOT
+    return root
 
 
 def _remove(root: ET.Element, ident: str) -> bool:
