@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from transferhub.control.channels import Channels
+from transferhub.control.events import Events
 from transferhub.control.journal import Journal
 from transferhub.control.orders import Orders
 from transferhub.control.people import Accounts
@@ -22,5 +23,6 @@ class Hub:
     workers: Workers
     accounts: Accounts
     credentials: Credentials
+    events: Events
     channels: Channels
     journal: Journal

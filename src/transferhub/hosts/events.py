@@ -9,11 +9,21 @@ from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from transferhub.control.endpoints import check_endpoint, resolve_name
+from transferhub.control.event_runs import EventRuns
+from transferhub.control.events import Events
+from transferhub.control.intake import Intake
+from transferhub.control.journal import Journal
+from transferhub.control.pump import Pump
+from transferhub.control.secrets import new_secret
+from transferhub.control.tasks import NewIdent
 from transferhub.control.vault import Credentials
 from transferhub.errors import StoreError, UnsupportedError
 from transferhub.hosts.credentials import ChosenCredentials, Origin, choose_credentials
+from transferhub.hosts.hub_state import HubState
 from transferhub.hosts.s3 import credential_source, proxy_of
 from transferhub.hosts.stores import open_store
+from transferhub.model.clock import utc_now
 from transferhub.model.event import EventSource
 from transferhub.model.run import Task
 from transferhub.plugins.objects.notifications import EVENTS, Arrangement
@@ -141,3 +151,62 @@ class SourceNotifier:
             return await work(bucket.notifications)
         finally:
             await store.aclose()
+
+
+class EventServices:
+    """Attributes:
+    verbs: what people say of where tasks hear of changes.
+    intake: takes events in.
+    pump: brings them from queues.
+    """
+
+    def __init__(
+        self,
+        state: HubState,
+        credentials: Credentials,
+        journal: Journal,
+        env: Mapping[str, str],
+        *,
+        new_ident: NewIdent,
+        guarded: bool,
+    ) -> None:
+        """Args:
+        env: of this machine, whose credentials tasks may name.
+        guarded: whether link-local addresses and metadata services are refused.
+        """
+        self._state = state
+        self._new_ident = new_ident
+        queues = Queues(credentials=credentials, env=env)
+        self.verbs = Events(
+            state.tasks,
+            state.inbox,
+            journal,
+            credentials,
+            state.vault,
+            SourceNotifier(queues=queues),
+            check_url=_check_url if guarded else _allow_url,
+            clock=utc_now,
+            new_secret=new_secret,
+        )
+        self.intake = Intake(state.tasks, state.inbox, credentials, clock=utc_now)
+        self.pump = Pump(state.tasks, self.intake, queues.open)
+
+    def runs(self, holder: str) -> EventRuns:
+        """Starts runs of events, in the name of a server."""
+        state = self._state
+        return EventRuns(
+            state.tasks,
+            state.inbox,
+            state.ledger,
+            state.seats,
+            holder=holder,
+            new_ident=self._new_ident,
+        )
+
+
+async def _check_url(url: str, field: str) -> None:
+    await check_endpoint(url, resolve_name, field=field)
+
+
+async def _allow_url(_: str, __: str) -> None:
+    return

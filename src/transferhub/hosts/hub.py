@@ -77,6 +77,8 @@ async def _serve(
             group.create_task(server.serve([listener]))
             group.create_task(keeper.run(leave))
             group.create_task(scheduler.run(leave))
+            group.create_task(services.events.pump.run(leave))
+            group.create_task(services.events.runs(member.ident).run(leave))
             group.create_task(services.post.courier.run(leave))
             group.create_task(services.post.lookout(member).run(leave))
             await _tell(services, settings.url(port), talk)
@@ -91,7 +93,7 @@ def _alone(settings: Settings) -> Iterator[None]:
     if settings.database:
         yield
     else:
-        with only_process(settings.state / "hub.lock", f"the hub in {settings.state}"):
+        with only_process(settings.state / HUB_LOCK, f"the hub in {settings.state}"):
             yield
 
 
@@ -138,6 +140,7 @@ def _web(settings: HubSettings, state: HubState, services: Services, port: int) 
         sign_in=services.sign_in,
         config={"auth": {"mode": "local"}},
         ready=ready,
+        intake=services.events.intake,
     )
 
 

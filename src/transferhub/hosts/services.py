@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from transferhub.control.signin import SignIn, SignInRules
 from transferhub.control.tasks import Tasks
 from transferhub.control.vault import Credentials
 from transferhub.control.workers import Workers
+from transferhub.hosts.events import EventServices
 from transferhub.hosts.hub_state import HubState
 from transferhub.hosts.members import new_ident
 from transferhub.hosts.post import Post
@@ -32,6 +34,7 @@ class Services:
     sign_in: how they come in.
     scheduled: what the scheduler starts.
     post: notifications.
+    events: what follows changes at sources.
     """
 
     def __init__(
@@ -64,6 +67,10 @@ class Services:
             rules=SignInRules(),
         )
         self.scheduled = ScheduledRuns(state.tasks, clock=clock, new_ident=ident)
+        credentials = Credentials(state.vault, ring, journal, clock, others=(state.channels,))
+        self.events = EventServices(
+            state, credentials, journal, os.environ, new_ident=ident, guarded=guarded
+        )
         self.hub = Hub(
             tasks=Tasks(
                 state.tasks,
@@ -83,7 +90,8 @@ class Services:
                 clock=clock,
                 new_secret=new_secret,
             ),
-            credentials=Credentials(state.vault, ring, journal, clock, others=(state.channels,)),
+            credentials=credentials,
+            events=self.events.verbs,
             channels=self.post.channels,
             journal=journal,
         )
