@@ -23,7 +23,7 @@ LEASE = timedelta(minutes=2)
 
 SLOTS = 4
 MOST_ATTEMPTS = 20
-"""With the pauses between them: given up after about 14 hours."""
+"""With the pauses between them: given up after 11 hours or more."""
 
 KEPT = timedelta(days=30)
 GRACE = timedelta(seconds=5)

@@ -123,7 +123,7 @@ def cut(text: str, most_bytes: int) -> str:
         return text
     mark = "…"
     room = most_bytes - len(mark.encode())
-    return whole[:room].decode(errors="ignore") + mark if room > 0 else ""
+    return whole[:room].decode(errors="ignore") + mark if room >= 0 else ""
 
 
 def _escaped(sign: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 from urllib.parse import quote, urlsplit
@@ -259,7 +259,8 @@ def parse_channel(values: Mapping[str, Any]) -> Channel:
     try:
         return kind.model_validate(dict(values))
     except ValidationError as error:
-        faults = [_fault(detail) for detail in error.errors(include_url=False, include_input=False)]
+        details = error.errors(include_url=False, include_input=False)
+    faults = [_fault(detail) for detail in details if not _is_echo(detail, details)]
     raise_faults(faults)
     raise AssertionError(faults)
 
@@ -272,6 +273,13 @@ def public(channel: Channel) -> dict[str, Any]:
 def secrets_of(channel: Channel) -> dict[str, str]:
     """By field; "" where there is none."""
     return {name: getattr(channel, name).get_secret_value() for name in channel.SECRETS}
+
+
+def _is_echo(detail: ErrorDetails, details: Sequence[ErrorDetails]) -> bool:
+    """Whether a list is only too short because what is in it is wrong."""
+    loc = detail["loc"]
+    within = (other for other in details if other["loc"][:-1] == loc)
+    return detail["type"] == "too_short" and any(within)
 
 
 def _fault(detail: ErrorDetails) -> InputError:
