@@ -43,7 +43,10 @@ async def shared_desk(postgres_url: str, tmp_path: Path) -> AsyncIterator[Desk]:
 def up(dth: Dth, scope: ExitStack, *words: object) -> Running:
     """A hub that is ready."""
     running = scope.enter_context(dth.start("up", "--port", 0, *words))
-    wait_until(lambda: "sign in once" in running.out, f"the hub: {running.err}")
+    wait_until(
+        lambda: "sign in once" in running.out or running.process.poll() is not None, "the hub"
+    )
+    assert running.process.poll() is None, running.err
     return running
 
 
@@ -68,6 +71,10 @@ def closed_now() -> dict[str, str]:
 
 def under_lease(totals: Totals) -> int:
     return totals.tally(Action.COPY, TransferState.LEASED).count
+
+
+def in_parts(totals: Totals) -> int:
+    return totals.tally(Action.COPY, TransferState.IN_PARTS).count
 
 
 def kill_carriages(hub: Running) -> None:
@@ -129,6 +136,27 @@ async def test_a_stopped_run_goes_on_when_it_is_retried(
         stopped = await desk.ended(run)
         assert stopped.state is RunState.CANCELLED
         assert stopped.summary["waiting"]
+        await desk.services.tasks.set_limits(ADMIN, task.ident, {})
+        await desk.services.orders.retry(ADMIN, run.ident)
+        ended = await desk.ended(run)
+    assert_moved(ended.summary, source, destination)
+
+
+async def test_an_abandoned_run_ends_without_what_is_in_flight(
+    pair: Dth, source: Place, destination: Place, desk: Desk
+) -> None:
+    """At this bandwidth a part takes half a minute, and a run that is stopped waits 10 s for it."""
+    source.put_multipart("large", content_of("large", 32 * MIB), part_bytes=16 * MIB)
+    task = await desk.task(source, destination, limits={"bandwidth": "500kB/s"})
+    run = await desk.start(task)
+    with ExitStack() as scope:
+        up(pair, scope)
+        await desk.until(run, "parts", lambda _, t: under_lease(t) or in_parts(t))
+        asked = time.monotonic()
+        await desk.services.orders.stop(ADMIN, run.ident, abandon=True)
+        stopped = await desk.ended(run)
+        assert (stopped.state, destination.keys()) == (RunState.CANCELLED, [])
+        assert time.monotonic() - asked < 10
         await desk.services.tasks.set_limits(ADMIN, task.ident, {})
         await desk.services.orders.retry(ADMIN, run.ident)
         ended = await desk.ended(run)
