@@ -323,16 +323,20 @@ def process_options() -> list[Option]:
             metavar="COUNT",
             help="Runs that this machine carries at once; 0 for none. [env: DTH_RUNS; default: 4]",
         ),
-        Option(
-            ["--database"],
-            metavar="URL",
-            help="postgresql://USER@HOST/DATABASE; its password belongs in DTH_DATABASE,"
-            " DTH_DATABASE_PASSWORD_FILE or ~/.pgpass. [env: DTH_DATABASE; default: SQLite in the"
-            " state folder]",
-        ),
+        database_option(),
         *speed_options(),
         *output_options(progress=False, json=""),
     ]
+
+
+def database_option() -> Option:
+    return Option(
+        ["--database"],
+        metavar="URL",
+        help="postgresql://USER@HOST/DATABASE; its password belongs in DTH_DATABASE,"
+        " DTH_DATABASE_PASSWORD_FILE or ~/.pgpass. [env: DTH_DATABASE; default: SQLite in the"
+        " state folder]",
+    )
 
 
 def filter_options() -> list[Option]:

@@ -11,6 +11,9 @@ from pathlib import Path
 from transferhub.engine.folders import writing
 from transferhub.errors import RunError
 
+HUB_LOCK = "hub.lock"
+"""In the state folder, held by the hub whose SQLite file is there."""
+
 
 def is_held(path: Path) -> bool:
     """Whether a process holds the lock file now."""

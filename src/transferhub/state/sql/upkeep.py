@@ -56,18 +56,23 @@ def measure(url: str) -> DatabaseUse:
     return told_as_state(driver, lambda: _measure(driver))
 
 
+def size(url: str) -> int:
+    """Of the database, in bytes; 0 where there is none yet.
+
+    Raises:
+        InputError: the URL names no database that we know.
+        StateError: it cannot be used.
+    """
+    driver = driver_of(parse_url(url))
+    return told_as_state(driver, lambda: _size(driver))
+
+
 def told_as_state(driver: Driver, work: Callable[[], Result]) -> Result:
     """Raises StateError in place of the driver's own errors."""
     try:
         return work()
     except driver.error as error:
         raise state_error(error, driver.url) from error
-
-
-def size_on_disk(path: Path) -> int:
-    """Of a SQLite file with what stands beside it, in bytes."""
-    beside = (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm"))
-    return sum(file.stat().st_size for file in beside if file.exists())
 
 
 def _measure(driver: Driver) -> DatabaseUse:
@@ -78,13 +83,24 @@ def _measure(driver: Driver) -> DatabaseUse:
         if revision is None:
             raise _no_tables(driver)
         if driver.url.is_sqlite:
-            tables, size = _of_sqlite(connection), size_on_disk(Path(driver.url.target))
+            tables = _of_sqlite(connection)
         else:
             tables = connection.execute(_POSTGRES_TABLES).fetchall()
-            size = int(_one(connection, "SELECT pg_database_size(current_database())"))
     found = [TableUse(name=name, rows=_counted(rows), size=taken) for name, rows, taken in tables]
     largest = sorted(found, key=lambda use: (-(use.size or use.rows or 0), use.name))
-    return DatabaseUse(place=driver.url.place, revision=revision, size=size, tables=tuple(largest))
+    return DatabaseUse(
+        place=driver.url.place, revision=revision, size=_size(driver), tables=tuple(largest)
+    )
+
+
+def _size(driver: Driver) -> int:
+    """Of a SQLite file: with what stands beside it."""
+    if driver.url.is_sqlite:
+        path = Path(driver.url.target)
+        beside = (path, *(path.with_name(f"{path.name}{end}") for end in ("-wal", "-shm")))
+        return sum(file.stat().st_size for file in beside if file.exists())
+    with closing(driver.connect()) as connection:
+        return _one(connection, "SELECT pg_database_size(current_database())")
 
 
 def _of_sqlite(connection: Connection) -> Sequence[Row]:
