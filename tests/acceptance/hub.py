@@ -12,6 +12,7 @@ from tests.acceptance.places import Place
 from transferhub.control.hub import Hub
 from transferhub.control.orders import queued
 from transferhub.control.tasks import TaskDraft
+from transferhub.hosts.hub_settings import HubSettings
 from transferhub.hosts.hub_state import HubState
 from transferhub.hosts.members import new_ident
 from transferhub.hosts.services import Services
@@ -34,7 +35,8 @@ class Desk:
     @classmethod
     async def open(cls, folder: Path, url: str, stack: AsyncExitStack) -> Self:
         state = await HubState.open(folder, url, stack)
-        services = Services(state, folder, stack, public_url="", guarded=False)
+        settings = HubSettings.load(env={}, machine_file=Path("/none"), state=str(folder))
+        services = Services(state, settings, stack, public_url="http://127.0.0.1:8420")
         return cls(state=state, services=services.hub)
 
     async def task(self, source: Place, destination: Place, **options: Any) -> Task:

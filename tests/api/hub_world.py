@@ -1,7 +1,6 @@
 """A hub behind a real server, over state in memory or in SQLite, and clients of each role."""
 
 import asyncio
-import os
 import socket
 import threading
 from collections.abc import Coroutine, Iterator, Sequence
@@ -18,24 +17,14 @@ from transferhub.api.app import Web, create_app
 from transferhub.api.hub_graph import open_graph
 from transferhub.api.safety import Site
 from transferhub.control.hub import Hub
-from transferhub.control.journal import Journal
-from transferhub.control.key_ring import KeyFile
-from transferhub.control.orders import Orders
-from transferhub.control.passwords import Effort, Passwords
-from transferhub.control.people import Accounts
-from transferhub.control.secrets import new_secret
-from transferhub.control.signin import SignIn, SignInRules
-from transferhub.control.tasks import Tasks
-from transferhub.control.vault import Credentials
-from transferhub.control.workers import Workers
+from transferhub.hosts.hub_settings import HubSettings
 from transferhub.hosts.hub_state import HubState
-from transferhub.hosts.post import Post
+from transferhub.hosts.services import Services
 from transferhub.model.clock import utc_now
 from transferhub.model.fleet import Load, Member, MemberKind
 from transferhub.model.people import EVERYTHING, Caller, How, Role
 from transferhub.model.run import Run, RunState, TaskId
 from transferhub.model.transfer import Difference, Failure, RunId, Transfer, WorkerId
-from transferhub.plugins.objects.spec import parse_spec
 from transferhub.state.memory import (
     MemoryAudit,
     MemoryFleet,
@@ -72,27 +61,6 @@ async def open_state(kind: Kind, folder: Path, stack: AsyncExitStack) -> HubStat
         outbox=outbox,
         inbox=MemoryInbox(utc_now),
     )
-
-
-def open_hub(state: HubState, folder: Path, stack: AsyncExitStack) -> tuple[Hub, SignIn]:
-    journal = Journal(state.audit, utc_now)
-    passwords = Passwords(Effort(passes=1, memory_kib=8, lanes=1))
-    secrets: dict[str, Any] = {"clock": utc_now, "new_secret": new_secret}
-    idents: dict[str, Any] = {"clock": utc_now, "new_ident": lambda: f"id-{os.urandom(6).hex()}"}
-    sign_in = SignIn(state.people, passwords, journal, rules=SignInRules(), **secrets)
-    plugins, ring = {"objects": parse_spec}, KeyFile(folder / "keys")
-    hub = Hub(
-        tasks=Tasks(state.tasks, state.ledger, journal, plugins, **idents),
-        orders=Orders(state.tasks, state.ledger, journal, **idents),
-        workers=Workers(state.fleet, journal),
-        accounts=Accounts(state.people, passwords, sign_in, journal, **secrets),
-        credentials=Credentials(state.vault, ring, journal, utc_now, others=(state.channels,)),
-        channels=Post(
-            state, ring, journal, stack, public_url="http://hub.test", guarded=True
-        ).channels,
-        journal=journal,
-    )
-    return hub, sign_in
 
 
 @dataclass
@@ -245,7 +213,8 @@ async def _serve(kind: Kind, folder: Path, listener: socket.socket, ready: _Hand
     async with AsyncExitStack() as stack:
         try:
             state = await open_state(kind, folder, stack)
-            hub, sign_in = open_hub(state, folder, stack)
+            settings = HubSettings.load(env={}, machine_file=Path("/none"), state=str(folder))
+            services = Services(state, settings, stack, public_url="http://hub")
         except BaseException as error:
             ready.put(error)
             raise
@@ -257,12 +226,12 @@ async def _serve(kind: Kind, folder: Path, listener: socket.socket, ready: _Hand
         web = Web(
             site=Site(origins=frozenset({f"http://127.0.0.1:{port}"}), secure=False),
             graph=open_graph(),
-            service=hub,
-            sign_in=sign_in,
+            service=services.hub,
+            sign_in=services.sign_in,
             config={"auth": {"mode": "local"}},
             ready=is_ready,
         )
         config = uvicorn.Config(create_app(web), log_config=None, lifespan="off")
         server = uvicorn.Server(config)
-        ready.put((World(hub, state, asyncio.get_running_loop(), port), server))
+        ready.put((World(services.hub, state, asyncio.get_running_loop(), port), server))
         await server.serve([listener])

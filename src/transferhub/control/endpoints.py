@@ -64,11 +64,15 @@ async def check_endpoint(
     if host in allowed:
         return
     if host in _NAMES or await _is_blocked(host, resolve):
-        raise InputError(
-            field,
-            f"{host} is a link-local address or a metadata service, which the hub does not reach.",
-            code="blocked_address",
-        )
+        raise blocked(host, field)
+
+
+def blocked(host: str, field: str) -> InputError:
+    return InputError(
+        field,
+        f"{host} is a link-local address or a metadata service, which the hub does not reach.",
+        code="blocked_address",
+    )
 
 
 def host_of(url: str, *, field: str = "endpoint") -> str:
@@ -108,6 +112,12 @@ def is_blocked(address: IPv4Address | IPv6Address) -> bool:
             if address in network:
                 return is_blocked(IPv4Address(int(address) >> shift & 0xFFFF_FFFF))
     return any(address in network for network in _BLOCKED)
+
+
+def is_refused(address: str) -> bool:
+    """Whether an address, as a socket tells it, is blocked; what cannot be read is."""
+    known = address_of(address)
+    return known is None or is_blocked(known)
 
 
 async def resolve_name(host: str) -> Sequence[str]:

@@ -9,6 +9,7 @@ from transferhub.control.events import Events
 from transferhub.control.journal import Journal
 from transferhub.control.orders import Orders
 from transferhub.control.people import Accounts
+from transferhub.control.places import Places
 from transferhub.control.tasks import Tasks
 from transferhub.control.vault import Credentials
 from transferhub.control.workers import Workers
@@ -25,4 +26,5 @@ class Hub:
     credentials: Credentials
     events: Events
     channels: Channels
+    places: Places
     journal: Journal

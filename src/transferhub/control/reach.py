@@ -5,8 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from transferhub.control.endpoints import Resolve, check_endpoint, resolve_name
+from transferhub.control.endpoints import (
+    Resolve,
+    address_of,
+    blocked,
+    check_endpoint,
+    host_of,
+    is_refused,
+    resolve_name,
+)
+from transferhub.control.runs import TaskSpec
 from transferhub.errors import InputError
 from transferhub.model.faults import flatten, raise_faults
 from transferhub.plugins.objects.location import Location
@@ -42,6 +52,11 @@ class Reach:
         self._rules = rules
         self._resolve = resolve
 
+    async def admit(self, spec: TaskSpec) -> None:
+        """`check_spec` of whatever plugin's."""
+        assert isinstance(spec, ObjectsSpec)
+        await self.check_spec(spec)
+
     async def check_spec(self, spec: ObjectsSpec) -> None:
         """Raises InputError, naming each field; of the code `not_allowed` or `blocked_address`."""
         faults = [*self._list_faults(spec)]
@@ -52,6 +67,37 @@ class Reach:
     async def check(self, location: Location) -> None:
         """The same of one location."""
         raise_faults(await self._faults(location, location.environment))
+
+    async def pinned(self, spec: ObjectsSpec) -> ObjectsSpec:
+        """Checks the spec, and puts an address that was checked in the place of each http proxy's
+        name, which nobody asks for again then.
+
+        Raises:
+            InputError: as `check_spec`.
+        """
+        await self.check_spec(spec)
+        if self._rules.metadata:
+            return spec
+        update = {
+            field: location.model_copy(update={"proxy": await self._address(location.proxy, field)})
+            for location, field in _locations(spec)
+            if location.proxy.startswith("http://")
+        }
+        return spec.model_copy(update=update) if update else spec
+
+    async def _address(self, proxy: str, field: str) -> str:
+        host = host_of(proxy)
+        if address_of(host) is not None:
+            return proxy
+        found = await self._resolve(host)
+        if not found:
+            return proxy  # whoever connects tells that it has no address
+        if any(is_refused(address) for address in found):
+            raise blocked(host, f"{field}_proxy")
+        address = next((one for one in found if ":" not in one), found[0])
+        port = urlsplit(proxy).port
+        host = f"[{address}]" if ":" in address else address
+        return f"http://{host}:{port}" if port else f"http://{host}"
 
     async def _faults(self, location: Location, field: str) -> list[InputError]:
         faults = [*self._local_faults(location, field)]

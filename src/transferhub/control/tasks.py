@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -31,6 +31,9 @@ _PAGE = 1_000
 ParseSpec = Callable[[Mapping[str, Any]], TaskSpec]
 """Reads the parameters of one kind of task; raises InputError, naming each field."""
 
+
+Admit = Callable[[TaskSpec], Awaitable[None]]
+"""Refuses what a task may not reach: raises InputError, naming each field."""
 
 NewIdent = Callable[[], str]
 """Gives an id that no task or run has."""
@@ -67,16 +70,19 @@ class Tasks:
         journal: Journal,
         plugins: Mapping[str, ParseSpec],
         *,
+        admit: Admit,
         clock: Clock,
         new_ident: NewIdent,
     ) -> None:
         """Args:
         plugins: by the kind of task that each one is for.
+        admit: asked of each spec before a task has it.
         """
         self._store = store
         self._ledger = ledger
         self._journal = journal
         self._plugins = plugins
+        self._admit = admit
         self._clock = clock
         self._new_ident = new_ident
 
@@ -129,7 +135,7 @@ class Tasks:
     async def create(self, caller: Caller, draft: TaskDraft) -> Task:
         """Raises InputError, naming each field; nothing is created then."""
         authorise(caller, Role.OPERATOR)
-        task = self._made(caller, draft)
+        task = await self._made(caller, draft)
         await self._store.create_task(task)
         await self._journal.note(caller, "task.create", task.ident, after=_told(task))
         return task
@@ -155,7 +161,7 @@ class Tasks:
         if draft.kind != former.kind:
             raise InputError("kind", f"is {former.kind!r} and stays so; create another task")
         made = replace(
-            self._made(caller, draft, ident=former.ident),
+            await self._made(caller, draft, ident=former.ident),
             owner=former.owner or caller.name,
             created_at=former.created_at,
             state=former.state,
@@ -177,7 +183,7 @@ class Tasks:
             schedule=former.schedule,
             limits=former.limits,
         )
-        task = replace(self._made(caller, draft), state=TaskState.PAUSED)
+        task = replace(await self._made(caller, draft), state=TaskState.PAUSED)
         await self._store.create_task(task)
         await self._journal.note(
             caller, "task.clone", task.ident, after={**_told(task), "from": former.ident}
@@ -241,12 +247,12 @@ class Tasks:
 
     # Steps
 
-    def _made(self, caller: Caller, draft: TaskDraft, ident: TaskId | None = None) -> Task:
+    async def _made(self, caller: Caller, draft: TaskDraft, ident: TaskId | None = None) -> Task:
         """The task of a draft, all of whose faults are told at once."""
         ident = ident or TaskId(self._new_ident())
         now = self._clock()
         faults = list(faults_of_words(draft))
-        spec = self._spec(draft, faults)
+        spec = await self._spec(draft, faults)
         schedule, limits = _schedule(draft, faults), _limits(draft, faults)
         raise_faults(faults)
         assert spec is not None
@@ -266,20 +272,24 @@ class Tasks:
         )
         return replace(task, next_run_at=next(iter(_upcoming(task, now, 1)), None))
 
-    def _spec(self, draft: TaskDraft, faults: list[InputError]) -> TaskSpec | None:
+    async def _spec(self, draft: TaskDraft, faults: list[InputError]) -> TaskSpec | None:
         parse = self._plugins.get(draft.kind)
         if parse is None:
             known = " or ".join(self._plugins)
             faults.append(InputError("kind", f"{draft.kind!r} is no kind of task; write {known}"))
             return None
         try:
-            return parse(draft.spec)
+            spec = parse(draft.spec)
+            await self._admit(spec)
         except InputError as error:
             faults += [
-                InputError(f"spec.{one.field}", one.message.removeprefix(f"{one.field}: "))
+                InputError(
+                    f"spec.{one.field}", one.message.removeprefix(f"{one.field}: "), code=one.code
+                )
                 for one in flatten([error])
             ]
             return None
+        return spec
 
     async def _move(self, caller: Caller, action: str, ident: TaskId, to: TaskState) -> Task:
         task = await find_task(self._store, ident)

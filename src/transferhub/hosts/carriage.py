@@ -29,6 +29,7 @@ from transferhub.errors import (
 from transferhub.hosts.carrier import Carrier, State
 from transferhub.hosts.crew import WorkerProcesses
 from transferhub.hosts.following import open_following
+from transferhub.hosts.lending import Grant, lent_for_run
 from transferhub.hosts.steering import Steering
 from transferhub.launchers.pipes import receive
 from transferhub.model.clock import utc_now
@@ -60,6 +61,7 @@ class Assignment:
         joins: another member has the run.
         tuning: what this machine allows, all of its runs together.
         lease: how long the run stays with a silent keeper.
+        grant: what this machine gives to runs.
     """
 
     run: RunId
@@ -70,6 +72,7 @@ class Assignment:
     tuning: Tuning
     share: Share
     lease: timedelta
+    grant: Grant
 
 
 def main(pipe: Connection) -> None:
@@ -114,16 +117,8 @@ class _Carriage:
             if task is None:
                 raise RunError(f"run {run.ident} belongs to a task that is not there any more")
             await self._heed(state, task)
-            carrier = Carrier(
-                assignment.folder,
-                assignment.database,
-                dict(os.environ),
-                talk=self._talk,
-                observer=self._observe,
-                holder=assignment.keeper,
-            )
             work = self._join if assignment.joins else self._carry
-            await self._beside(state, run, task, work(state, carrier, run, task))
+            await self._beside(state, run, task, work(state, run, task))
 
     async def _beside(
         self, state: State, run: Run, task: Task, work: Coroutine[Any, Any, None]
@@ -154,9 +149,9 @@ class _Carriage:
 
     # Carrying
 
-    async def _carry(self, state: State, carrier: Carrier, run: Run, task: Task) -> None:
+    async def _carry(self, state: State, run: Run, task: Task) -> None:
         try:
-            spec = ObjectsSpec.from_json(task.spec)
+            spec, carrier = await self._equipped(task)
             refuse_bad_lists(spec)
             await self._alone(state, run)
             async with AsyncExitStack() as stack:
@@ -180,6 +175,23 @@ class _Carriage:
             await self._fail(state, error)
         if self._steering.handed_over:
             await state.tasks.release_run(run)
+
+    async def _equipped(self, task: Task) -> tuple[ObjectsSpec, Carrier]:
+        """With the task's credentials as they are now."""
+        assignment = self._assignment
+        spec, lent = await lent_for_run(
+            ObjectsSpec.from_json(task.spec), assignment.grant, assignment.database
+        )
+        carrier = Carrier(
+            assignment.folder,
+            assignment.database,
+            dict(os.environ),
+            talk=self._talk,
+            observer=self._observe,
+            holder=assignment.keeper,
+            lent=lent,
+        )
+        return spec, carrier
 
     async def _alone(self, state: State, run: Run) -> None:
         """Waits until a run of events, which gives way to this one, has ended."""
@@ -273,8 +285,8 @@ class _Carriage:
 
     # Joining
 
-    async def _join(self, state: State, carrier: Carrier, run: Run, task: Task) -> None:
-        spec = ObjectsSpec.from_json(task.spec)
+    async def _join(self, state: State, run: Run, task: Task) -> None:
+        spec, carrier = await self._equipped(task)
         await carrier.join(state, run, spec, self._processes, self._steering)
 
     async def _watch_joined(self, state: State, run: Run, task: Task) -> None:

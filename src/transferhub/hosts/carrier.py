@@ -17,6 +17,7 @@ from transferhub.engine.report import write_report, write_summary
 from transferhub.engine.tuning import Tuning
 from transferhub.engine.worker import Worker
 from transferhub.errors import GuardError, InputError, TransferHubError
+from transferhub.hosts.credentials import Lent
 from transferhub.hosts.crew import Assignment, LocalCrew, WorkerProcesses
 from transferhub.hosts.locks import only_process
 from transferhub.hosts.looking import Looker
@@ -72,11 +73,13 @@ class Carrier:
         talk: Callable[[str], None],
         observer: Observer | None,
         holder: str = "",
+        lent: Lent | None = None,
     ) -> None:
         """Args:
         folder: of the state.
         database: URL of the same state, for worker processes.
         holder: names this process in the ids of its workers; "" takes its process id.
+        lent: by a hub; None where there is none.
         """
         self._folder = folder
         self._database = database
@@ -84,6 +87,7 @@ class Carrier:
         self._talk = talk
         self._observer = observer
         self._holder = holder or str(os.getpid())
+        self._lent = lent
 
     async def carry(
         self,
@@ -113,7 +117,7 @@ class Carrier:
         limits = Limits(tuning)
         async with AsyncExitStack() as stack:
             # First: what was typed wrong leaves no trace of a run.
-            replication = open_replication(spec, tuning, self._env, limits=limits)
+            replication = self._open(spec, tuning, limits)
             stack.push_async_callback(replication.aclose)
             self._warn(spec)
             stack.enter_context(only_process(folder / "lock", f"run {run.ident}"))
@@ -140,7 +144,7 @@ class Carrier:
                 if steering.handed_over and summary.status is RunState.CANCELLED:
                     return summary
                 if verify and summary.status is not RunState.CANCELLED:
-                    looker = Looker(self._folder, self._env, talk=self._talk)
+                    looker = Looker(self._folder, self._env, talk=self._talk, lent=self._lent)
                     summary = await looker.verified(summary, spec, tuning, steering.stop)
                     write_summary(folder / "summary.json", summary)
             except InputError as error:
@@ -170,7 +174,7 @@ class Carrier:
             TransferHubError: what stopped a worker; the run is not touched by it.
         """
         limits = Limits(steering.tuning)
-        replication = open_replication(spec, steering.tuning, self._env, limits=limits)
+        replication = self._open(spec, steering.tuning, limits)
         try:
             # An earlier process of this holder may have died with them.
             await state.ledger.reclaim(run.ident, self._workers(run, processes))
@@ -213,7 +217,7 @@ class Carrier:
         """Ends interrupted runs for good: their uploads are aborted, nothing of them is resumed."""
         if not former:
             return
-        replication = open_replication(spec, tuning, self._env)
+        replication = self._open(spec, tuning)
         try:
             for run in former:
                 with only_process(run_folder(self._folder, run) / "lock", f"run {run.ident}"):
@@ -221,9 +225,14 @@ class Carrier:
         finally:
             await replication.aclose()
 
+    def _open(
+        self, spec: ObjectsSpec, tuning: Tuning, limits: Limits | None = None
+    ) -> ObjectReplication:
+        return open_replication(spec, tuning, self._env, limits=limits, lent=self._lent)
+
     def _warn(self, spec: ObjectsSpec) -> None:
         for location in (spec.source, spec.destination):
-            for warning in describe_credentials(location, self._env).warnings:
+            for warning in describe_credentials(location, self._env, self._lent).warnings:
                 self._talk(warning)
 
     def _assignments(
@@ -236,6 +245,7 @@ class Carrier:
                 database=self._database,
                 spec=spec.to_json(),
                 tuning=tuning,
+                lent=self._lent,
             )
             for worker in workers
         ]

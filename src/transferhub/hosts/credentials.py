@@ -1,8 +1,8 @@
 """Which credentials a location is reached with: chosen here, resolved by the store.
 
-A credentials file, or a profile, that the user named; else the DTH_SOURCE_* or DTH_DESTINATION_*
-variables; else the usual AWS chain (AWS_* variables, AWS configuration files, SSO, web identity,
-the role of the container or machine). Anonymous locations use none.
+The stored credential, credentials file or profile that the location names; else the DTH_SOURCE_*
+or DTH_DESTINATION_* variables; else the usual AWS chain (AWS_* variables, AWS configuration files,
+SSO, web identity, the role of the container or machine). Anonymous locations use none.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ _OTHERS_MAY_READ = stat.S_IRGRP | stat.S_IROTH
 class Origin(StrEnum):
     NONE = "none"  # a folder needs none
     ANONYMOUS = "anonymous"
+    STORED = "stored"  # lent by a hub
     FILE = "file"
     VARIABLES = "variables"
     PROFILE = "profile"
@@ -41,7 +42,7 @@ class Origin(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChosenCredentials:
-    """Where credentials come from, and the keys themselves if that is FILE or VARIABLES.
+    """Where credentials come from, and the keys themselves if that is STORED, FILE or VARIABLES.
 
     Attributes:
         described: for people, without secrets.
@@ -57,6 +58,19 @@ class ChosenCredentials:
     external_id: str = ""
     profile: str = ""
     warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lent:
+    """What a hub gives whoever reaches the places of a task. It goes through pipes only.
+
+    Attributes:
+        credentials: fields of stored credentials, by name.
+        guarded: link-local addresses and metadata services are not connected to.
+    """
+
+    credentials: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
+    guarded: bool = True
 
 
 class _File(BaseModel):
@@ -80,16 +94,24 @@ def variable(location: Location, name: str) -> str:
     return f"DTH_{location.environment.upper()}_{name}"
 
 
-def choose_credentials(location: Location, env: Mapping[str, str]) -> ChosenCredentials:
+def choose_credentials(
+    location: Location, env: Mapping[str, str], lent: Lent | None = None
+) -> ChosenCredentials:
     """What the location and the environment say.
 
+    Args:
+        lent: by a hub; None where there is none.
+
     Raises:
-        InputError: a file cannot be used, or only a part of the variables is set.
+        InputError: a file or a stored credential cannot be used, or only a part of the variables is
+            set.
     """
     if location.scheme == "file":
         return ChosenCredentials(origin=Origin.NONE, described="none needed")
     if location.anonymous:
         return ChosenCredentials(origin=Origin.ANONYMOUS, described="anonymous, unsigned requests")
+    if location.credential:
+        return _from_hub(location, lent)
     if location.credentials_file:
         return _from_file(location)
     if location.profile:
@@ -102,6 +124,24 @@ def choose_credentials(location: Location, env: Mapping[str, str]) -> ChosenCred
         origin=Origin.CHAIN,
         described="the usual AWS chain: AWS_* variables, configuration files, SSO, role",
     )
+
+
+def _from_hub(location: Location, lent: Lent | None) -> ChosenCredentials:
+    name, field_name = location.credential, f"{location.environment}_credential"
+    if lent is None:
+        raise InputError(
+            field_name,
+            f"{name!r} is stored in a hub, which lends it to its own runs alone; here give a"
+            " credentials file or a profile",
+        )
+    fields = lent.credentials.get(name)
+    if fields is None:
+        raise InputError(field_name, f"there is no stored credential {name!r}")
+    if "access_key_id" not in fields:
+        raise InputError(
+            field_name, f"{name!r} holds no access key; a bucket needs a credential of kind keys"
+        )
+    return _of_keys(Origin.STORED, f"stored credential {name}", fields)
 
 
 def _from_variables(location: Location, env: Mapping[str, str]) -> ChosenCredentials | None:
@@ -139,16 +179,23 @@ def _from_file(location: Location) -> ChosenCredentials:
     warnings = []
     if mode & _OTHERS_MAY_READ:
         warnings.append(f"other users may read {path}, which holds a secret; run chmod 600 on it")
-    role = f", then role {read.role_arn}" if read.role_arn else ""
+    return _of_keys(Origin.FILE, str(path), read.model_dump(), tuple(warnings))
+
+
+def _of_keys(
+    origin: Origin, name: str, fields: Mapping[str, str], warnings: tuple[str, ...] = ()
+) -> ChosenCredentials:
+    key, role = fields["access_key_id"], fields.get("role_arn", "")
+    then = f", then role {role}" if role else ""
     return ChosenCredentials(
-        origin=Origin.FILE,
-        described=f"{path}, access key {masked_key(read.access_key_id)}{role}",
-        access_key=read.access_key_id,
-        secret_key=read.secret_access_key,
-        token=read.session_token,
-        role_arn=read.role_arn,
-        external_id=read.external_id,
-        warnings=tuple(warnings),
+        origin=origin,
+        described=f"{name}, access key {masked_key(key)}{then}",
+        access_key=key,
+        secret_key=fields["secret_access_key"],
+        token=fields.get("session_token", ""),
+        role_arn=role,
+        external_id=fields.get("external_id", ""),
+        warnings=warnings,
     )
 
 

@@ -21,6 +21,7 @@ from transferhub.engine.groups import first_error
 from transferhub.engine.tuning import Tuning
 from transferhub.engine.worker import Worker
 from transferhub.errors import TransferHubError
+from transferhub.hosts.credentials import Lent
 from transferhub.hosts.replications import Limits, open_replication
 from transferhub.hosts.state import open_ledger
 from transferhub.launchers.pipes import receive
@@ -45,6 +46,7 @@ class Assignment:
     Attributes:
         spec: an ObjectsSpec as JSON values.
         tuning: its own share.
+        lent: by a hub; None where there is none.
     """
 
     run: RunId
@@ -52,6 +54,7 @@ class Assignment:
     database: str
     spec: Mapping[str, Any]
     tuning: Tuning
+    lent: Lent | None = None
 
 
 class WorkerProcesses:
@@ -177,7 +180,9 @@ async def _carry_out(assignment: Assignment, pipe: Connection) -> TransferHubErr
     spec = ObjectsSpec.from_json(assignment.spec)
     ledger = await open_ledger(assignment.database)
     limits = Limits(assignment.tuning)
-    replication = open_replication(spec, assignment.tuning, os.environ, limits=limits)
+    replication = open_replication(
+        spec, assignment.tuning, os.environ, limits=limits, lent=assignment.lent
+    )
     worker = Worker(
         ident=assignment.worker,
         run=assignment.run,

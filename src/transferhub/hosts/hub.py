@@ -21,7 +21,7 @@ from transferhub.control.scheduler import Scheduler
 from transferhub.errors import InputError
 from transferhub.hosts.hub_settings import HubSettings, check_exposure
 from transferhub.hosts.hub_state import HubState
-from transferhub.hosts.locks import only_process
+from transferhub.hosts.locks import HUB_LOCK, only_process
 from transferhub.hosts.members import new_member, open_keeper
 from transferhub.hosts.services import Services
 from transferhub.hosts.settings import Settings
@@ -58,17 +58,11 @@ async def _serve(
         state = await HubState.open(base.state, database_url(base), stack)
         check_exposure(settings, has_users=await _has_users(state.people))
         port = listener.getsockname()[1]
-        services = Services(
-            state,
-            base.state,
-            stack,
-            public_url=settings.url(port),
-            guarded=not settings.allow_metadata_endpoints,
-        )
+        services = Services(state, settings, stack, public_url=settings.url(port))
         if not base.database:
             await _pick_up(state, talk)
         member = new_member(MemberKind.SERVER, settings.name)
-        keeper = await open_keeper(state, base, member, KeeperRules(slots=settings.runs))
+        keeper = await open_keeper(state, settings, member, KeeperRules(slots=settings.runs))
         scheduler = Scheduler(
             services.scheduled, services.scheduled, state.seats, holder=member.ident
         )

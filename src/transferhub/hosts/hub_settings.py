@@ -26,6 +26,8 @@ _PORTS = {"http": 80, "https": 443}
 _LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
 _FOREVER = "forever"
 _NOBODY = "none"
+ALL = "all"
+ENVIRONMENT = "environment"
 
 
 class LogFormat(StrEnum):
@@ -54,6 +56,8 @@ class HubSettings:
         oidc_everyone: the role of who is in none of them; None lets them not in.
         key_file: of the stored credentials.
         vault_key: keys in place of the file; "" for none.
+        allow_local: what of its machine tasks may use: absolute folders, "environment", or "all";
+            None leaves it to `local_powers`.
         allow_metadata_endpoints: tasks may name link-local and metadata addresses.
         keep_runs: how long the history of ended runs stays; None is for ever. So are the others.
         metrics_open: whoever reaches the hub may read /metrics.
@@ -78,6 +82,7 @@ class HubSettings:
     oidc_roles: Mapping[str, Role] = field(default_factory=dict)
     oidc_everyone: Role | None = None
     vault_key: str = field(default="", repr=False)
+    allow_local: tuple[str, ...] | None = None
     allow_metadata_endpoints: bool = False
     keep_runs: timedelta | None = timedelta(days=365)
     keep_reports: timedelta | None = timedelta(days=90)
@@ -123,6 +128,14 @@ class HubSettings:
         """Whether browsers come by https."""
         return bool(self.tls_certificate) or self.public_url.startswith("https:")
 
+    @property
+    def local_powers(self) -> tuple[str, ...]:
+        """What of its machine tasks may use: by default all of it where the hub serves nobody but
+        the user of this machine, else nothing."""
+        if self.allow_local is not None:
+            return self.allow_local
+        return (ALL,) if is_loopback(self.host) and not self.behind_proxy else ()
+
     def url(self, port: int) -> str:
         """Where people find the hub, which listens on `port`."""
         return self.public_url or self._url_of(_bracketed(self.host), port)
@@ -138,9 +151,12 @@ class HubSettings:
     def described(self) -> list[Setting]:
         """Every setting and its origin, for people."""
         return [
-            Setting(name=name, value=_shown(name, getattr(self, name)), origin=origin)
+            Setting(name=name, value=_shown(name, self._told(name)), origin=origin)
             for name, origin in self.origins.items()
         ]
+
+    def _told(self, name: str) -> object:
+        return self.local_powers if name == "allow_local" else getattr(self, name)
 
 
 def check_exposure(settings: HubSettings, *, has_users: bool) -> None:
@@ -219,7 +235,7 @@ def _shown(name: str, value: object) -> str:
         case "vault_key", _:
             return "given, and not shown" if value else "none: keys are in key_file"
         case "oidc_roles", Mapping():
-            return ", ".join(f"{group}={role}" for group, role in value.items()) or "none"
+            return ", ".join(f"{group}={role}" for group, role in value.items()) or _NOBODY
         case "oidc_everyone", None:
             return _NOBODY
         case _, None:
@@ -228,10 +244,10 @@ def _shown(name: str, value: object) -> str:
             return "yes" if value else "no"
         case _, timedelta():
             return f"{value / timedelta(days=1):g}d"
-        case _, "":
-            return "none"
+        case _, tuple():
+            return ", ".join(value) or _NOBODY
         case _:
-            return str(value)
+            return str(value) or _NOBODY
 
 
 def _host(text: str, *, field: str) -> str:
@@ -340,6 +356,20 @@ def _role_or_none(text: str, *, field: str) -> Role | None:
     return None if text.strip().lower() == _NOBODY else _role(text, field=field)
 
 
+def _powers(text: str, *, field: str) -> tuple[str, ...]:
+    words = tuple(word.strip() for word in text.split(",") if word.strip())
+    if words == (_NOBODY,):
+        return ()
+    for word in words:
+        if word not in (ALL, ENVIRONMENT) and not word.startswith("/"):
+            raise InputError(
+                field,
+                f"{word!r} is nothing that can be allowed: write absolute folders and"
+                f" {ENVIRONMENT}, with commas between them; or {ALL}, or {_NOBODY}",
+            )
+    return words
+
+
 def _log_format(text: str, *, field: str) -> LogFormat:
     try:
         return LogFormat(text.strip().lower())
@@ -365,6 +395,7 @@ READERS: Mapping[str, Reader] = {
     "oidc_everyone": _role_or_none,
     "key_file": read_path,
     "vault_key": _words,
+    "allow_local": _powers,
     "allow_metadata_endpoints": _switch,
     "keep_runs": _kept,
     "keep_reports": _kept,

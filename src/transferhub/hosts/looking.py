@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 from transferhub.engine.compare import CompareMode
@@ -16,6 +17,7 @@ from transferhub.engine.progress import Summary
 from transferhub.engine.survey import Survey
 from transferhub.engine.tuning import Tuning
 from transferhub.errors import TransferHubError
+from transferhub.hosts.credentials import Lent
 from transferhub.hosts.replications import open_replication
 from transferhub.model.run import RunState
 from transferhub.model.transfer import Difference, RunId, ScanCounts, Transfer
@@ -32,20 +34,43 @@ _FIRST_DIFFERENCES = 1_000
 class Looker:
     """Lists and compares, outside of any run."""
 
-    def __init__(self, state: Path, env: Mapping[str, str], *, talk: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        state: Path,
+        env: Mapping[str, str],
+        *,
+        talk: Callable[[str], None],
+        lent: Lent | None = None,
+    ) -> None:
         """Args:
         state: the folder in which listings may be sorted.
+        lent: by a hub; None where there is none.
         """
         self._spool = state / "spool"
         self._env = env
+        self._lent = lent
         self._talk = talk
 
     async def preview(self, spec: ObjectsSpec, tuning: Tuning, prices: PriceTable) -> Preview:
         """What a transfer would do."""
+        preview, _ = await self.glance(spec, tuning, prices, None)
+        return preview
+
+    async def glance(
+        self, spec: ObjectsSpec, tuning: Tuning, prices: PriceTable, within: timedelta | None
+    ) -> tuple[Preview, bool]:
+        """What a transfer would do, by what can be listed in that time; and whether that is all."""
         async with self._looking(spec, tuning) as replication:
             sample = WorkSample(spec, server_copy=replication.server_side)
             survey = Survey(sample.see, sample.forget)
-            return sample.preview(await self._survey(replication, survey), prices)
+            limit = asyncio.timeout(None if within is None else within.total_seconds())
+            try:
+                async with limit:
+                    await self._survey(replication, survey)
+            except TimeoutError:
+                if not limit.expired():
+                    raise
+            return sample.preview(survey.counts, prices), not limit.expired()
 
     async def compare(self, spec: ObjectsSpec, tuning: Tuning) -> Verification:
         """How far the two sides are the same."""
@@ -100,7 +125,7 @@ class Looker:
     @asynccontextmanager
     async def _looking(self, spec: ObjectsSpec, tuning: Tuning) -> AsyncIterator[ObjectReplication]:
         """A replication that nothing is copied with."""
-        replication = open_replication(spec, tuning, self._env, looking=True)
+        replication = open_replication(spec, tuning, self._env, lent=self._lent, looking=True)
         try:
             yield replication
         finally:

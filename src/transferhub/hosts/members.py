@@ -9,9 +9,10 @@ from datetime import datetime
 from transferhub import __version__
 from transferhub.control.keeper import Keeper, KeeperRules, Share
 from transferhub.hosts import carriage
+from transferhub.hosts.hub_settings import HubSettings
 from transferhub.hosts.hub_state import HubState
+from transferhub.hosts.lending import grant_of
 from transferhub.hosts.post import open_notices
-from transferhub.hosts.settings import Settings
 from transferhub.hosts.state import database_url
 from transferhub.launchers.local import LocalLauncher
 from transferhub.model.clock import utc_now
@@ -43,9 +44,10 @@ def new_member(kind: MemberKind, name: str = "") -> Member:
 
 
 async def open_keeper(
-    state: HubState, settings: Settings, member: Member, rules: KeeperRules
+    state: HubState, hub_settings: HubSettings, member: Member, rules: KeeperRules
 ) -> Keeper:
     """The keeper of this process, whose runs are carried in processes of this machine."""
+    settings, grant = hub_settings.base, grant_of(hub_settings)
     tuning = settings.tuning()
 
     def assign(run: Run, share: Share, joins: bool) -> carriage.Assignment:  # noqa: FBT001 - the port's
@@ -58,6 +60,7 @@ async def open_keeper(
             tuning=tuning,
             share=share,
             lease=rules.lease,
+            grant=grant,
         )
 
     launcher = LocalLauncher(carriage.main, assign)

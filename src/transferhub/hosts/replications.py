@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from functools import partial
 
 from transferhub.engine.tuning import Tuning
+from transferhub.hosts.credentials import Lent
 from transferhub.hosts.stores import open_store
 from transferhub.model.objects import ObjectEntry, WriteOptions
 from transferhub.plugins.objects.inventory import inventory_entries, read_inventory
@@ -66,12 +67,14 @@ def open_replication(
     env: Mapping[str, str],
     *,
     limits: Limits | None = None,
+    lent: Lent | None = None,
     looking: bool = False,
 ) -> ObjectReplication:
     """Opens both stores of a spec, within the limits of one process.
 
     Args:
         limits: of this process; by default those of `tuning`, which do not change.
+        lent: by a hub; None where there is none.
         looking: nothing is to be changed.
 
     Raises:
@@ -79,13 +82,14 @@ def open_replication(
         UnsupportedError: the two sides cannot do what the spec asks.
     """
     limits = limits or Limits(tuning)
-    source = _wrapped(spec.source, tuning, env, limits, bandwidth=limits.bandwidth)
-    destination = _wrapped(spec.destination, tuning, env, limits, looking=looking)
+    opened = partial(open_store, env=env, lent=lent, timeout=tuning.timeout)
+    source = _wrapped(opened(spec.source), tuning, limits, bandwidth=limits.bandwidth)
+    destination = _wrapped(opened(spec.destination, looking=looking), tuning, limits)
     return ObjectReplication(
         source=source,
         destination=destination,
         keys=KeyMap.of(spec),
-        scope=_scope(spec, env),
+        scope=_scope(spec, partial(open_store, env=env, lent=lent)),
         compare=spec.compare,
         writing=Writing(
             options=WriteOptions(
@@ -104,38 +108,31 @@ def open_replication(
 
 
 def _wrapped(
-    location: Location,
-    tuning: Tuning,
-    env: Mapping[str, str],
-    limits: Limits,
-    *,
-    bandwidth: TokenBucket | None = None,
-    looking: bool = False,
+    store: ObjectStore, tuning: Tuning, limits: Limits, *, bandwidth: TokenBucket | None = None
 ) -> ObjectStore:
-    store: ObjectStore = open_store(location, env=env, timeout=tuning.timeout, looking=looking)
     store = AdaptiveStore(store, limits.adaptive())
     if limits.requests is not None or bandwidth is not None:
         store = ThrottledStore(store, requests=limits.requests, bandwidth=bandwidth)
     return RetryingStore(store, policy=RetryPolicy(patience=tuning.patience))
 
 
-def _scope(spec: ObjectsSpec, env: Mapping[str, str]) -> Scope:
+def _scope(spec: ObjectsSpec, opened: Callable[[Location], ObjectStore]) -> Scope:
     prefixes, keys, inventory = [""], None, None
     if spec.prefix_list:
         prefixes = read_prefixes(spec.prefix_list, source=spec.source)
     if spec.manifest:
         keys = partial(manifest_pages, spec.manifest, source=spec.source)
     if spec.inventory is not None:
-        inventory = partial(_inventory_pages, spec, spec.inventory, env)
+        inventory = partial(_inventory_pages, spec, spec.inventory, opened)
     return Scope(
         prefixes=prefixes, selection=Selection.from_spec(spec), keys=keys, inventory=inventory
     )
 
 
 async def _inventory_pages(
-    spec: ObjectsSpec, location: Location, env: Mapping[str, str]
+    spec: ObjectsSpec, location: Location, opened: Callable[[Location], ObjectStore]
 ) -> AsyncIterator[list[ObjectEntry]]:
-    store = RetryingStore(open_store(location, env=env))
+    store = RetryingStore(opened(location))
     try:
         inventory = await read_inventory(store, spec.inventory_key, bucket=spec.source.bucket)
         async for page in inventory_entries(store, inventory, base=spec.source.prefix):

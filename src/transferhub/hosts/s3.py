@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from ipaddress import ip_address, ip_network
 from pathlib import Path
@@ -36,10 +36,14 @@ def open_s3(
     env: Mapping[str, str],
     *,
     timeout: timedelta,
+    guarded: bool = False,
 ) -> ObjectStore:
     """The bucket of a location that has its environment's endpoint and region already.
 
     Where it has no region, the bucket's own is found out when the assumed one is wrong.
+
+    Args:
+        guarded: link-local addresses and metadata services are not connected to.
 
     Raises:
         InputError: the endpoint, the region or an option is missing or wrong; its field is the
@@ -57,6 +61,7 @@ def open_s3(
                 ca_bundle=Path(location.ca_bundle) if location.ca_bundle else None,
                 proxy=location.proxy or proxy_of(endpoint.origin_of(location.bucket), env),
                 read_timeout=timeout,
+                refuses=_refuses() if guarded else None,
             ),
         )
         return S3Store(config, credential_source(chosen, endpoint.region))
@@ -67,6 +72,12 @@ def open_s3(
         sentence = error.message.removeprefix(f"{error.field}: ")
         raise InputError(f"{location.environment}_{error.field}", sentence) from None
     return store if location.region else RegionFindingStore(store, opened)
+
+
+def _refuses() -> Callable[[str], bool]:
+    from transferhub.control.endpoints import is_refused  # noqa: PLC0415 - of a hub alone
+
+    return is_refused
 
 
 def _region(location: Location, chosen: ChosenCredentials, env: Mapping[str, str]) -> str:
@@ -104,7 +115,7 @@ def credential_source(chosen: ChosenCredentials, region: str) -> CredentialSourc
     match chosen.origin:
         case Origin.NONE | Origin.ANONYMOUS:
             return Anonymous()
-        case Origin.FILE | Origin.VARIABLES:
+        case Origin.STORED | Origin.FILE | Origin.VARIABLES:
             given = Credentials(
                 access_key=chosen.access_key, secret_key=chosen.secret_key, token=chosen.token
             )

@@ -4,28 +4,28 @@ from __future__ import annotations
 
 import os
 from contextlib import AsyncExitStack
-from pathlib import Path
 
 from transferhub.control.hub import Hub
 from transferhub.control.journal import Journal
-from transferhub.control.key_ring import KeyFile
 from transferhub.control.orders import Orders, ScheduledRuns
 from transferhub.control.passwords import Effort, Passwords
 from transferhub.control.people import Accounts
+from transferhub.control.places import Places
+from transferhub.control.reach import Reach
 from transferhub.control.secrets import new_secret
 from transferhub.control.signin import SignIn, SignInRules
 from transferhub.control.tasks import Tasks
 from transferhub.control.vault import Credentials
 from transferhub.control.workers import Workers
 from transferhub.hosts.events import EventServices
+from transferhub.hosts.hub_settings import HubSettings
 from transferhub.hosts.hub_state import HubState
+from transferhub.hosts.lending import Lender, grant_of
 from transferhub.hosts.members import new_ident
+from transferhub.hosts.places import HostLooks
 from transferhub.hosts.post import Post
 from transferhub.model.clock import utc_now
 from transferhub.plugins.objects.spec import parse_spec
-
-_KEYS = "vault.keys"
-"""The file in the state folder that opens the stored credentials."""
 
 
 class Services:
@@ -40,15 +40,13 @@ class Services:
     def __init__(
         self,
         state: HubState,
-        folder: Path,
+        settings: HubSettings,
         stack: AsyncExitStack,
         *,
         public_url: str,
-        guarded: bool,
     ) -> None:
         """Args:
         public_url: where links in messages lead.
-        guarded: whether link-local addresses and metadata services are refused.
         """
         clock = utc_now
 
@@ -56,7 +54,16 @@ class Services:
             return new_ident(clock())
 
         journal, passwords = Journal(state.audit, clock), Passwords(Effort())
-        ring = KeyFile(folder / _KEYS)
+        grant = grant_of(settings)
+        ring, guarded = grant.ring, not grant.rules.metadata
+        reach = Reach(grant.rules)
+        looks = HostLooks(
+            settings.base.state,
+            dict(os.environ),
+            Lender(state.vault, ring, guarded=guarded),
+            tuning=settings.base.tuning(),
+            prices=settings.base.prices,
+        )
         self.post = Post(state, ring, journal, stack, public_url=public_url, guarded=guarded)
         self.sign_in = SignIn(
             state.people,
@@ -77,6 +84,7 @@ class Services:
                 state.ledger,
                 journal,
                 {"objects": parse_spec},
+                admit=reach.admit,
                 clock=clock,
                 new_ident=ident,
             ),
@@ -93,5 +101,6 @@ class Services:
             credentials=credentials,
             events=self.events.verbs,
             channels=self.post.channels,
+            places=Places(state.tasks, looks, reach),
             journal=journal,
         )

@@ -37,7 +37,8 @@ HUB_NAMES = frozenset(
     {
         "host", "port", "public_url", "behind_proxy", "tls_certificate", "tls_key", "runs", "name",
         "oidc_issuer", "oidc_client", "oidc_audience", "oidc_scope", "oidc_logout_url",
-        "oidc_roles", "oidc_everyone", "key_file", "allow_metadata_endpoints", "keep_runs",
+        "oidc_roles", "oidc_everyone", "key_file", "allow_local", "allow_metadata_endpoints",
+        "keep_runs",
         "keep_reports", "keep_logs", "keep_samples", "log_format", "metrics_open",
     }
 )  # fmt: skip

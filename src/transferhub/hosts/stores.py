@@ -8,7 +8,7 @@ from datetime import timedelta
 from pydantic import ValidationError
 
 from transferhub.errors import InputError
-from transferhub.hosts.credentials import ChosenCredentials, choose_credentials, variable
+from transferhub.hosts.credentials import ChosenCredentials, Lent, choose_credentials, variable
 from transferhub.model.faults import raise_faults
 from transferhub.plugins.objects.location import Location
 from transferhub.stores.base import ObjectStore
@@ -41,19 +41,23 @@ def with_environment(location: Location, env: Mapping[str, str]) -> Location:
     return filled
 
 
-def describe_credentials(location: Location, env: Mapping[str, str]) -> ChosenCredentials:
+def describe_credentials(
+    location: Location, env: Mapping[str, str], lent: Lent | None = None
+) -> ChosenCredentials:
     """Where the location's credentials come from, for `dth doctor`: `described` and `warnings`.
 
     Raises:
-        InputError: a file cannot be used, or only a part of the variables is set.
+        InputError: a file or a stored credential cannot be used, or only a part of the variables is
+            set.
     """
-    return choose_credentials(location, env)
+    return choose_credentials(location, env, lent)
 
 
 def open_store(
     location: Location,
     *,
     env: Mapping[str, str],
+    lent: Lent | None = None,
     timeout: timedelta = READ_TIMEOUT,
     looking: bool = False,
 ) -> ObjectStore:
@@ -62,6 +66,7 @@ def open_store(
     Nothing is reached yet. A destination's folder is made by the store's `check`.
 
     Args:
+        lent: by a hub; None where there is none.
         timeout: longest silence of a server that has been asked.
         looking: nothing is to be changed; a destination's folder that is not there counts as empty.
 
@@ -76,5 +81,6 @@ def open_store(
     from transferhub.hosts.s3 import open_s3  # noqa: PLC0415 - a folder needs nothing of S3
 
     location = with_environment(location, env)
-    chosen = choose_credentials(location, env)
-    return open_s3(location, chosen, env, timeout=timeout)
+    chosen = choose_credentials(location, env, lent)
+    guarded = lent is not None and lent.guarded
+    return open_s3(location, chosen, env, timeout=timeout, guarded=guarded)

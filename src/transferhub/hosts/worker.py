@@ -37,7 +37,7 @@ async def _work(settings: HubSettings, talk: Callable[[str], None]) -> None:
     async with AsyncExitStack() as stack:
         state = await HubState.open(base.state, database_url(base), stack)
         member = new_member(MemberKind.WORKER, settings.name)
-        keeper = await open_keeper(state, base, member, KeeperRules(slots=settings.runs))
+        keeper = await open_keeper(state, settings, member, KeeperRules(slots=settings.runs))
         talk(f"worker {member.ident} takes up to {settings.runs} runs at once; Ctrl-C stops it")
         await keeper.run(leave)
     talk("stopped")

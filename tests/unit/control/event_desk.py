@@ -47,6 +47,7 @@ class SourceDesk(HubDesk):
             self.ledger,
             self.journal,
             plugins,
+            admit=self.admit,
             clock=lambda: self.now,
             new_ident=iter("abcdefgh").__next__,
         )

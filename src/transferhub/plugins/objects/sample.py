@@ -55,6 +55,10 @@ class WorkSample:
                 )
             )
 
+    def see_many(self, count: int, size: int) -> None:
+        """So many new objects of one size, whose keys are not known."""
+        self._count_parts(Transfer("", Difference.NEW, size), count)
+
     def preview(self, scan: ScanCounts, prices: PriceTable) -> Preview:
         """The sum, priced."""
         compared = self._looked_at(scan)
@@ -85,11 +89,12 @@ class WorkSample:
             return scan.scanned_source
         return scan.same + scan.changed if self._spec.compare is CompareMode.CHECKSUM else 0
 
-    def _count_parts(self, transfer: Transfer) -> None:
+    def _count_parts(self, transfer: Transfer, objects: int = 1) -> None:
         chosen = self._spec.part_size
         if self._server_copy and chosen is None and transfer.size <= MAX_PART_BYTES:
             return
         if is_whole(transfer.size, transfer.etag, MAX_PART_BYTES, chosen):
             return
-        self._multipart += 1
-        self._parts += -(-transfer.size // part_size(transfer.size, transfer.etag, chosen))
+        each = part_size(transfer.size, transfer.etag, chosen)
+        self._multipart += objects
+        self._parts += objects * -(-transfer.size // each)

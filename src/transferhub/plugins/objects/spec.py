@@ -32,6 +32,11 @@ class ObjectsSpec(Parameters):
         return f"{self.source.url} to {self.destination.url}"
 
     @property
+    def locations(self) -> tuple[Location, ...]:
+        """All that it reaches."""
+        return (self.source, self.destination, *([self.inventory] if self.inventory else ()))
+
+    @property
     def places(self) -> tuple[str, ...]:
         """Where from and where to, however they are reached."""
         source, destination = self.source, self.destination

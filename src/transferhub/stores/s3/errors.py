@@ -450,6 +450,11 @@ _FAULTS: Mapping[Fault, Class] = {
         "unreachable",
         "the host's name has no address; check the endpoint, the region and the network",
     ),
+    Fault.BLOCKED: (
+        DeniedError,
+        "blocked_address",
+        "it is a link-local address or a metadata service, which the hub does not reach",
+    ),
     Fault.REFUSED: (
         TransientError,
         "unreachable",

@@ -127,7 +127,7 @@ class PlainTransport:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._config.connect_timeout.total_seconds()):
-                _, connection = await loop.create_connection(
+                transport, connection = await loop.create_connection(
                     lambda: _Connection(loop, self._open, self._scratch, self._buffers),
                     self._host,
                     self._port,
@@ -135,9 +135,18 @@ class PlainTransport:
                 )
         except OSError as error:
             raise TransportError(_connect_fault(error), str(error) or "no connection") from error
+        self._check_peer(transport, connection)
         if self._watch is None:
             self._look()
         return connection
+
+    def _check_peer(self, transport: asyncio.BaseTransport, connection: _Connection) -> None:
+        """A name may have another address now than when it was checked."""
+        peer = transport.get_extra_info("peername")
+        if self._config.refuses is None or (peer and not self._config.refuses(peer[0])):
+            return
+        connection.abort()
+        raise TransportError(Fault.BLOCKED, str(peer and peer[0]))
 
     def release(self, connection: _Connection) -> None:
         """Keeps the connection for the next request where its answer came whole."""

@@ -8,7 +8,7 @@ either goes through httpcore.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -27,6 +27,7 @@ class Fault(StrEnum):
     """Why there is no answer, or no whole one."""
 
     UNRESOLVED = "unresolved"  # the host's name has no address
+    BLOCKED = "blocked"  # the host has an address that is not to be reached
     REFUSED = "refused"  # nobody listens there, or the network does not lead there
     UNTRUSTED = "untrusted"  # the certificate is not trusted
     EXPIRED = "expired"  # the certificate is not valid any more, or not yet
@@ -137,6 +138,8 @@ class TransportConfig:
         read_timeout: longest silence while a body is sent, an answer is awaited or read. A body
             larger than PIECE_BYTES that takes longer may be sent twice, to tell the two apart.
         connections: most idle connections that are kept.
+        refuses: says of an address that nothing may be sent to it. Only plain HTTP asks: no
+            metadata service has a certificate.
     """
 
     ca_bundle: Path | None = None
@@ -144,4 +147,5 @@ class TransportConfig:
     connect_timeout: timedelta = timedelta(seconds=10)
     read_timeout: timedelta = timedelta(seconds=60)
     connections: int = 512
+    refuses: Callable[[str], bool] | None = None
     user_agent: str = "data-transfer-hub"
