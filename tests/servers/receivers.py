@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+import warnings
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -167,16 +168,19 @@ class SmtpReceiver:
 
     def _protocol(self) -> SMTP:
         later = self._tls if not self._from_start else None
-        return SMTP(
-            self,
-            hostname="receiver.test",
-            loop=asyncio.get_running_loop(),
-            tls_context=later,
-            require_starttls=later is not None,
-            auth_required=self._login is not None,
-            auth_require_tls=later is not None,
-            authenticator=self._authenticate,
-        )
+        with warnings.catch_warnings():
+            # It does not know of the TLS that was there before its first word.
+            warnings.filterwarnings("ignore", "Requiring AUTH while not requiring TLS")
+            return SMTP(
+                self,
+                hostname="receiver.test",
+                loop=asyncio.get_running_loop(),
+                tls_context=later,
+                require_starttls=later is not None,
+                auth_required=self._login is not None,
+                auth_require_tls=later is not None,
+                authenticator=self._authenticate,
+            )
 
     def _authenticate(
         self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any

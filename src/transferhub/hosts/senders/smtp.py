@@ -46,6 +46,8 @@ class EmailSender:
         try:
             refused = await asyncio.to_thread(self._deliver, channel, letter, addresses)
         except smtplib.SMTPException as error:
+            if isinstance(error.__context__, TimeoutError):
+                raise _silent(channel) from error
             raise SendError(f"{channel.host} answered {_sentence(error)}") from error
         except ssl.SSLError as error:
             why = error.reason or type(error).__name__
@@ -53,9 +55,7 @@ class EmailSender:
                 why = error.verify_message
             raise SendError(f"{channel.host}: no TLS connection: {why}") from error
         except TimeoutError as error:
-            raise SendError(
-                f"{channel.host} did not answer within {_SECONDS:.0f} seconds."
-            ) from error
+            raise _silent(channel) from error
         except OSError as error:
             why = error.strerror or type(error).__name__
             raise SendError(f"{channel.host} cannot be reached: {why}") from error
@@ -129,6 +129,10 @@ def mail(channel: EmailChannel, letter: Letter) -> EmailMessage:
     link = f"\n\n{letter.link_text}: {letter.link}" if letter.link else ""
     message.set_content("\n".join(letter.lines) + link)
     return message
+
+
+def _silent(channel: EmailChannel) -> SendError:
+    return SendError(f"{channel.host} did not answer within {_SECONDS:.0f} seconds.")
 
 
 def _is_loopback(address: str) -> bool:
