@@ -141,9 +141,12 @@ class World:
 class GraphClient:
     """Asks GraphQL as one caller."""
 
-    def __init__(self, client: Client, token: str = "") -> None:
+    def __init__(self, client: Client, token: str = "", asked: list[str] | None = None) -> None:
+        """Args:
+        asked: where every query is noted.
+        """
         self.http = client
-        self.asked: list[str] = []
+        self.asked: list[str] = [] if asked is None else asked
         self._headers = {"authorization": token, "origin": ""} if token else {}
 
     def ask(self, query: str, **variables: Any) -> Any:

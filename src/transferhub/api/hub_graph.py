@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from transferhub.api import credentials, fleet, people, plugins, runs, tasks
+from transferhub.api import channels, credentials, fleet, people, plugins, runs, tasks
 from transferhub.api.graph import Graph, Resolver
 from transferhub.api.reading import SCALARS, Arguments, camel, refuse_unwritable, renamed
 from transferhub.api.specs import spec_field
@@ -30,6 +30,8 @@ QUERIES: Mapping[str, Resolver[Hub, Caller]] = {
     "users": people.users,
     "tokens": people.tokens,
     "audit": people.audit,
+    "channels": channels.all_channels,
+    "messages": channels.messages,
     "specSchema": plugins.spec_schema,
 }
 MUTATIONS: Mapping[str, Resolver[Hub, Caller]] = {
@@ -56,6 +58,9 @@ MUTATIONS: Mapping[str, Resolver[Hub, Caller]] = {
     "createToken": people.create_token,
     "revokeToken": people.revoke_token,
     "drainWorker": fleet.drain,
+    "putChannel": channels.put,
+    "deleteChannel": channels.delete,
+    "testChannel": channels.test,
 }
 
 _FOLDER = Path(__file__).parent

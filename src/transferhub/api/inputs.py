@@ -6,16 +6,19 @@ checks are the models' too, so that text that has few values is String here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from enum import StrEnum
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import SecretStr
 from pydantic.alias_generators import to_camel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from transferhub.model.channel import KINDS
 from transferhub.plugins.objects.location import Location
 from transferhub.plugins.objects.parameters import Parameters
 
@@ -35,6 +38,7 @@ DERIVED = frozenset(
 )
 """Fields of the models that follow from others, and are no one's to give."""
 
+_MOST_INT = (1 << 31) - 1
 _TEXTS = {"newer_than", "older_than", "storage_class"}
 """Fields that people write as text, which the model's parser reads."""
 
@@ -48,20 +52,16 @@ _NOTES = {
 
 def written() -> str:
     """The input types, in the schema definition language."""
-    return "\n".join(
+    inputs = (
+        ("ObjectsSpecInput", "The parameters of a task of kind OBJECTS.", _spec()),
         (
-            *_input("ObjectsSpecInput", "The parameters of a task of kind OBJECTS.", Parameters),
-            "",
-            *_input(
-                "LocationInput",
-                "A bucket with a prefix, or a folder: give its url, or the parts of it.",
-                Location,
-                '  """Such as s3://BUCKET/PREFIX; stands for scheme, bucket, prefix and path."""',
-                "  url: String",
-            ),
-            "",
-        )
+            "LocationInput",
+            "A bucket with a prefix, or a folder: give its url, or the parts of it.",
+            _location(),
+        ),
+        ("ChannelInput", "A notification channel; its kind says which fields it has.", _channel()),
     )
+    return "\n".join(_input(*one) for one in inputs)
 
 
 def updated(schema: str) -> str:
@@ -71,39 +71,84 @@ def updated(schema: str) -> str:
     return f"{before}{_BEGIN}\n{written()}\n{_END}{after}"
 
 
-def _input(name: str, description: str, model: type[BaseModel], *more: str) -> Iterator[str]:
-    yield f'"""{description}"""'
-    yield f"input {name} {{"
-    yield from more
-    for field_name, field in model.model_fields.items():
-        if field_name not in DERIVED:
-            yield f'  """{_described(field_name, field)}"""'
-            yield f"  {to_camel(field_name)}: {_typed(field_name, field, bool(more))}"
-    yield "}"
+class _Entry(NamedTuple):
+    name: str
+    kind: str
+    described: str
 
 
-def _described(name: str, field: FieldInfo) -> str:
+def _input(name: str, described: str, entries: Iterable[_Entry]) -> str:
+    lines = (f"  {_quoted(entry.described)}\n  {entry.name}: {entry.kind}" for entry in entries)
+    return "\n".join((_quoted(described), f"input {name} {{", *lines, "}", ""))
+
+
+def _spec() -> Iterator[_Entry]:
+    for name, field in Parameters.model_fields.items():
+        if name not in DERIVED:
+            yield _entry(name, field)
+
+
+def _location() -> Iterator[_Entry]:
+    yield _Entry("url", "String", "Such as s3://BUCKET/PREFIX: scheme, bucket, prefix and path.")
+    for name, field in Location.model_fields.items():
+        if name not in DERIVED:
+            entry = _entry(name, field)
+            yield entry._replace(kind=entry.kind.removesuffix("!"))
+
+
+def _channel() -> Iterator[_Entry]:
+    """All kinds in one: GraphQL has no choice of inputs that AppSync knows too."""
+    yield _Entry("kind", "String!", f"What it is. One of {', '.join(KINDS)}.")
+    names = dict.fromkeys(name for model in KINDS.values() for name in model.model_fields)
+    for name in names:
+        entries = {
+            kind: _entry(name, model.model_fields[name])
+            for kind, model in KINDS.items()
+            if name in model.model_fields
+        }
+        if name != "kind":
+            yield next(iter(entries.values())) if len(entries) == len(KINDS) else _of_some(entries)
+
+
+def _of_some(entries: Mapping[str, _Entry]) -> _Entry:
+    """One that has no default, which kinds would be given that have it not."""
+    first = next(iter(entries.values()))
+    described = " ".join(f"For {kind}: {entry.described}" for kind, entry in entries.items())
+    return first._replace(kind=first.kind.partition(" ")[0].removesuffix("!"), described=described)
+
+
+def _entry(name: str, field: FieldInfo) -> _Entry:
     values = _values(field.annotation)
     listed = f" One of {', '.join(values)}." if values else ""
-    text = f"{field.description}{listed}{_NOTES.get(name, '')}"
-    return f" {text}" if text.startswith('"') else text  # a fourth quote in a row reads badly
+    described = f"{field.description}{listed}{_NOTES.get(name, '')}"
+    return _Entry(to_camel(name), _typed(name, field), described)
 
 
-def _typed(name: str, field: FieldInfo, has_url: bool) -> str:  # noqa: FBT001
+def _quoted(text: str) -> str:
+    space = " " if text.startswith('"') else ""  # four quotes in a row read badly
+    return f'"""{space}{text}"""'
+
+
+def _typed(name: str, field: FieldInfo) -> str:
     kind = "String" if name in _TEXTS else _graphql(field.annotation)
+    if kind == "Float" and _is_small(field):
+        kind = "Int"
     if field.is_required():
-        return kind if has_url else f"{kind}!"
+        return f"{kind}!"
     default = _literal(field.get_default())
     return f"{kind} = {default}" if default else kind
 
 
+def _is_small(field: FieldInfo) -> bool:
+    most = [limit for at in field.metadata if (limit := getattr(at, "le", None)) is not None]
+    return field.annotation is int and bool(most) and min(most) <= _MOST_INT
+
+
 def _literal(default: Any) -> str:  # noqa: ANN401 - any default
     """Empty where it goes without saying."""
-    if default in (None, "", (), PydanticUndefined):
+    if default in (None, "", (), PydanticUndefined) or isinstance(default, SecretStr):
         return ""
-    if isinstance(default, bool):
-        return str(default).lower()
-    return f'"{default}"' if isinstance(default, str) else str(default)
+    return json.dumps(default)
 
 
 def _graphql(annotation: Any) -> str:  # noqa: ANN401 - any annotation
@@ -131,7 +176,9 @@ def _named(kind: type) -> str:
 def _values(annotation: Any) -> list[str]:  # noqa: ANN401 - any annotation
     if get_origin(annotation) is Literal:
         return [value for value in get_args(annotation) if value]
-    is_enum = isinstance(annotation, type) and hasattr(annotation, "__members__")
+    if get_origin(annotation) is tuple:
+        return _values(get_args(annotation)[0])
+    is_enum = isinstance(annotation, type) and issubclass(annotation, StrEnum)
     return list(annotation) if is_enum else []
 
 

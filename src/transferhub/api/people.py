@@ -11,17 +11,16 @@ from transferhub.api.reading import (
     member_of,
     members_of,
     moment,
+    number_cursor,
     page_size,
     told,
 )
 from transferhub.api.reading import page as told_page
 from transferhub.control.hub import Hub
-from transferhub.errors import InputError
 from transferhub.model.people import ApiToken, AuditEntry, Caller, Role, Scope, User
 from transferhub.model.units import parse_duration
 
 _LINK = "15m"
-_LAST_NUMBER = 1 << 63
 
 
 async def me(_: Hub, __: Arguments, caller: Caller) -> Json:
@@ -133,21 +132,13 @@ async def audit(hub: Hub, arguments: Arguments, caller: Caller) -> Json:
     limit = page_size(arguments)
     found = await hub.journal.entries(
         caller,
-        before=_number(given(arguments, "after", "")),
+        before=number_cursor(arguments),
         who=given(arguments, "who", ""),
         action=given(arguments, "action", ""),
         subject=given(arguments, "subject", ""),
         limit=limit + 1,
     )
     return told_page(found, limit, _told_entry, "number")
-
-
-def _number(cursor: str) -> int | None:
-    if not cursor:
-        return None
-    if not (cursor.isascii() and cursor.isdecimal() and int(cursor[:20]) < _LAST_NUMBER):
-        raise InputError("after", "is no cursor of this list: use the one of a page of it")
-    return int(cursor)
 
 
 def _told_entry(entry: AuditEntry) -> Json:

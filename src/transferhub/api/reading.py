@@ -24,6 +24,7 @@ MOST = 1_000
 """Most things of one page."""
 
 _PAGE = 50
+_LAST_NUMBER = 1 << 63
 
 
 def given(arguments: Arguments, name: str, default: Any) -> Any:  # noqa: ANN401 - any JSON value
@@ -70,6 +71,20 @@ def page(found: Sequence[Item], size: int, told: Callable[[Item], Json], cursor:
     """
     items = [told(item) for item in found[:size]]
     return {"items": items, "cursor": str(items[-1][cursor]) if len(found) > size else None}
+
+
+def number_cursor(arguments: Arguments) -> int | None:
+    """The number below which a page begins; None for the first page.
+
+    Raises:
+        InputError: it is no cursor of a list that goes by numbers.
+    """
+    cursor = given(arguments, "after", "")
+    if not cursor:
+        return None
+    if not (cursor.isascii() and cursor.isdecimal() and int(cursor[:20]) < _LAST_NUMBER):
+        raise InputError("after", "is no cursor of this list: use the one of a page of it")
+    return int(cursor)
 
 
 def camel(field: str) -> str:

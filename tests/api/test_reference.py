@@ -1,0 +1,148 @@
+"""The schema as a whole: whom it names, what it says, and where it is written down."""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from graphql import (
+    GraphQLEnumType,
+    GraphQLInputObjectType,
+    GraphQLObjectType,
+    is_specified_scalar_type,
+)
+from pydantic.alias_generators import to_camel
+
+from tests.api.operations import SCHEMA, fields_of
+from transferhub.api import inputs, reference
+from transferhub.api.hub_graph import MUTATIONS, QUERIES
+from transferhub.api.inputs import DERIVED
+from transferhub.api.specs import spec_values, told_spec
+from transferhub.control.vault import SHAPES
+from transferhub.model.channel import KINDS
+from transferhub.plugins.objects.location import Location
+from transferhub.plugins.objects.spec import ObjectsSpec, parse_spec
+
+REPOSITORY = Path(__file__).parents[2]
+VENDORS = re.compile(r"\b(amazon|aws|s3|sqs|azure|google|alibaba|aliyun|appsync)", re.IGNORECASE)
+
+
+def described() -> Iterator[tuple[str, str | None]]:
+    """Each type, field, argument and value of the schema with what is said of it."""
+    for name, kind in SCHEMA.type_map.items():
+        if name.startswith("__") or is_specified_scalar_type(kind):
+            continue
+        yield name, kind.description
+        if isinstance(kind, GraphQLObjectType | GraphQLInputObjectType):
+            for field_name, field in kind.fields.items():
+                yield f"{name}.{field_name}", field.description
+                for argument, of in getattr(field, "args", {}).items():
+                    yield f"{name}.{field_name}({argument})", of.description
+        if isinstance(kind, GraphQLEnumType):
+            for value, of_value in kind.values.items():
+                yield f"{name}.{value}", of_value.description
+
+
+def test_everything_is_described() -> None:
+    assert [name for name, text in described() if not text or not text.strip()] == []
+
+
+def test_what_is_said_is_whole_sentences() -> None:
+    assert [name for name, text in described() if not re.search(r"[.…:]\"?$|=…$", text or "")] == []
+
+
+def test_every_field_has_a_resolver_and_every_resolver_a_field() -> None:
+    assert fields_of("query").keys() == QUERIES.keys()
+    assert fields_of("mutation").keys() == MUTATIONS.keys()
+
+
+def test_no_name_is_a_vendors() -> None:
+    names = {re.sub(r"^AWS", "", name) for name, _ in described()}
+    assert [name for name in names if VENDORS.search(name)] == []
+
+
+def test_only_the_prelude_names_what_appsync_has_itself() -> None:
+    folder = Path(inputs.SCHEMA).parent
+    declared = re.findall(r"^scalar (\w+)", (folder / "prelude.graphql").read_text(), re.MULTILINE)
+    schema = inputs.SCHEMA.read_text()
+    assert declared == ["AWSDateTime", "AWSJSON"]
+    assert (
+        re.findall(r"^(?:scalar|directive|extend|interface|union) .*", schema, re.MULTILINE) == []
+    )
+    assert "@" not in re.sub(r'""".*?"""', "", schema)
+
+
+def test_the_inputs_are_what_the_models_say() -> None:
+    schema = inputs.SCHEMA.read_text()
+    assert inputs.updated(schema) == schema
+
+
+def test_the_reference_is_what_the_schema_says() -> None:
+    assert (REPOSITORY / "docs" / "graphql.md").read_text() == reference.page(SCHEMA)
+
+
+def test_every_field_of_a_credential_can_be_given() -> None:
+    given = {
+        to_camel(name) for shape in SHAPES.values() for name in (*shape.needed, *shape.optional)
+    }
+    kind = SCHEMA.type_map["CredentialInput"]
+    assert isinstance(kind, GraphQLInputObjectType)
+    assert kind.fields.keys() - {"name", "kind"} == given
+
+
+def test_every_field_of_a_channel_can_be_given() -> None:
+    kind = SCHEMA.type_map["ChannelInput"]
+    assert isinstance(kind, GraphQLInputObjectType)
+    assert kind.fields.keys() == {name for model in KINDS.values() for name in model.model_fields}
+
+
+SPECS: list[Mapping[str, Any]] = [
+    {"source": "s3://a/b", "destination": "file:///c"},
+    {
+        "source": {"url": "s3://a/b", "endpoint": "http://127.0.0.1:9000", "addressing": "path"},
+        "destination": {"url": "oss://b/", "region": "cn-hangzhou", "anonymous": True},
+        "storage_class": {"STANDARD": "IA", "*": "STANDARD"},
+        "newer_than": "7d",
+        "older_than": "2126-01-01T00:00:00+00:00",
+        "include": ("*.jpg", "a/**"),
+        "min_size": 1 << 40,
+        "max_delete_percent": 12.5,
+        "mirror": True,
+        "max_delete": 5,
+    },
+    {
+        "source": "s3://a/b",
+        "destination": "s3://c/",
+        "inventory": "s3://lists/a/2026/manifest.json",
+        "acl": "private",
+        "sse": "aws:kms",
+        "kms_key": "k",
+    },
+    {
+        "source": "s3://a/b",
+        "destination": "s3://c/",
+        "inventory": {"url": "s3://lists/", "endpoint": "http://127.0.0.1:9000"},
+        "inventory_key": "a/manifest.json",
+        "storage_classes_in": ["STANDARD"],
+    },
+]
+
+
+@pytest.mark.parametrize("values", SPECS)
+def test_a_spec_that_is_told_can_be_given_back(values: Mapping[str, Any]) -> None:
+    spec = parse_spec(values)
+    told = told_spec(spec.to_json())
+    kind = SCHEMA.type_map["ObjectsSpecInput"]
+    assert isinstance(kind, GraphQLInputObjectType)
+    assert told.keys() <= kind.fields.keys()
+    again = parse_spec(spec_values(told)).to_json()
+    first = spec.to_json()
+    if spec.newer_than_given:  # an age counts from now
+        assert again.pop("newer_than") >= first.pop("newer_than")
+    assert again == first
+
+
+def test_fields_that_nobody_gives_are_few_and_known() -> None:
+    known = {*ObjectsSpec.model_fields, *Location.model_fields}
+    assert known >= DERIVED
