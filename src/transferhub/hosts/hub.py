@@ -17,12 +17,15 @@ from transferhub.api.hub_graph import open_graph
 from transferhub.api.safety import Site
 from transferhub.control.hub import Hub
 from transferhub.control.keeper import KeeperRules
+from transferhub.control.openid import OpenId
 from transferhub.control.scheduler import Scheduler
 from transferhub.errors import InputError
 from transferhub.hosts.hub_settings import HubSettings, check_exposure
 from transferhub.hosts.hub_state import HubState
 from transferhub.hosts.locks import HUB_LOCK, only_process
 from transferhub.hosts.members import new_member, open_keeper
+from transferhub.hosts.openid import open_provider, provider_origins, sign_in_config
+from transferhub.hosts.retention import forget_reports, forget_shared
 from transferhub.hosts.services import Services
 from transferhub.hosts.settings import Settings
 from transferhub.hosts.state import database_url
@@ -66,7 +69,8 @@ async def _serve(
         scheduler = Scheduler(
             services.scheduled, services.scheduled, state.seats, holder=member.ident
         )
-        server = _server(settings, _web(settings, state, services, port))
+        openid = open_provider(settings, stack)
+        server = _server(settings, _web(settings, state, services, openid, port))
         async with asyncio.TaskGroup() as group:
             group.create_task(server.serve([listener]))
             group.create_task(keeper.run(leave))
@@ -75,6 +79,8 @@ async def _serve(
             group.create_task(services.events.runs(member.ident).run(leave))
             group.create_task(services.post.courier.run(leave))
             group.create_task(services.post.lookout(member).run(leave))
+            group.create_task(forget_shared(leave, state, settings, services.sign_in, member.ident))
+            group.create_task(forget_reports(leave, state, settings))
             await _tell(services, settings.url(port), talk)
             await leave.wait()
             server.should_exit = True
@@ -123,16 +129,23 @@ async def _has_users(people: People) -> bool:
     return any(user.password and not user.disabled for user in await people.users())
 
 
-def _web(settings: HubSettings, state: HubState, services: Services, port: int) -> Web[Hub]:
+def _web(
+    settings: HubSettings, state: HubState, services: Services, openid: OpenId | None, port: int
+) -> Web[Hub]:
     async def ready() -> None:
         await state.tasks.runs(limit=1)
 
     return Web(
-        site=Site(origins=settings.origins_of_browsers(port), secure=settings.is_secure),
+        site=Site(
+            origins=settings.origins_of_browsers(port),
+            secure=settings.is_secure,
+            connects=provider_origins(settings),
+        ),
         graph=open_graph(),
         service=services.hub,
         sign_in=services.sign_in,
-        config={"auth": {"mode": "local"}},
+        config=sign_in_config(settings),
+        openid=openid,
         ready=ready,
         intake=services.events.intake,
     )

@@ -11,6 +11,7 @@ from transferhub.errors import InputError
 from transferhub.hosts.hub_settings import HubSettings
 from transferhub.hosts.hub_state import HubState
 from transferhub.hosts.members import new_member, open_keeper
+from transferhub.hosts.retention import forget_reports
 from transferhub.hosts.state import database_url
 from transferhub.hosts.stopping import leave_on_signals
 from transferhub.model.fleet import MemberKind
@@ -39,5 +40,10 @@ async def _work(settings: HubSettings, talk: Callable[[str], None]) -> None:
         member = new_member(MemberKind.WORKER, settings.name)
         keeper = await open_keeper(state, settings, member, KeeperRules(slots=settings.runs))
         talk(f"worker {member.ident} takes up to {settings.runs} runs at once; Ctrl-C stops it")
-        await keeper.run(leave)
+        forgetting = asyncio.create_task(forget_reports(leave, state, settings))
+        try:
+            await keeper.run(leave)
+        finally:
+            forgetting.cancel()
+            await asyncio.gather(forgetting, return_exceptions=True)
     talk("stopped")

@@ -1,0 +1,42 @@
+"""What each process of a hub forgets, as its settings say."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+from transferhub.control.retention import ReportRetention, Retention, Shelf, sweep_until
+from transferhub.control.signin import SignIn
+from transferhub.hosts.hub_settings import HubSettings
+from transferhub.hosts.hub_state import HubState
+from transferhub.hosts.reports import ReportFolder
+
+
+async def forget_shared(
+    leave: asyncio.Event, state: HubState, settings: HubSettings, sign_in: SignIn, holder: str
+) -> None:
+    """Forgets old runs and what else servers share, until `leave` is set.
+
+    Args:
+        holder: names this server.
+    """
+    retention = Retention(
+        state.tasks,
+        state.ledger,
+        state.seats,
+        keep=settings.keep_runs,
+        shelves=[
+            Shelf(name="sign-ins", keep=timedelta(), purge=lambda _: sign_in.purge()),
+        ],
+        holder=holder,
+    )
+    await sweep_until(leave, retention.round)
+    await retention.leave()
+
+
+async def forget_reports(leave: asyncio.Event, state: HubState, settings: HubSettings) -> None:
+    """Removes old reports of this machine, until `leave` is set."""
+    reports = ReportRetention(
+        state.tasks, ReportFolder(settings.base.state), keep=settings.keep_reports
+    )
+    await sweep_until(leave, reports.round)
