@@ -2,6 +2,7 @@
 
 from transferhub.state.memory.events import MemoryInbox
 from transferhub.state.memory.fleet import MemoryFleet
+from transferhub.state.memory.history import MemoryLogs, MemorySamples
 from transferhub.state.memory.ledger import MemoryLedger
 from transferhub.state.memory.people import MemoryAudit, MemoryPeople, MemoryVault
 from transferhub.state.memory.seats import MemorySeats
@@ -12,7 +13,9 @@ __all__ = [
     "MemoryFleet",
     "MemoryInbox",
     "MemoryLedger",
+    "MemoryLogs",
     "MemoryPeople",
+    "MemorySamples",
     "MemorySeats",
     "MemoryTaskStore",
     "MemoryVault",
