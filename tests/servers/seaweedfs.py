@@ -25,6 +25,7 @@ class SeaweedFS(Scoped):
         volume_max: with a low number writes soon fail with 500, as on a full cluster.
         volumes_per_bucket: how many volumes each bucket takes at first.
         domain: answer virtual-host addressing for `bucket.domain`.
+        webhook: URL and bearer token of whom the filer tells of changes.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class SeaweedFS(Scoped):
         volume_max: int = 2000,
         volumes_per_bucket: int = 2,
         domain: str | None = None,
+        webhook: tuple[str, str] | None = None,
     ) -> None:
         self._temporary = folder is None
         self.folder = folder or Path(tempfile.mkdtemp(prefix="seaweedfs-"))
@@ -54,6 +56,7 @@ class SeaweedFS(Scoped):
                 # By default each new bucket takes seven volumes.
                 "WEED_MASTER_VOLUME_GROWTH_COPY_1": str(volumes_per_bucket),
                 "GOMAXPROCS": "2",
+                **(_told(*webhook) if webhook else {}),
             },
         )
 
@@ -148,3 +151,14 @@ class SeaweedFS(Scoped):
         for port in self._ports:
             for part in ("master", "volume", "filer", "s3"):
                 Path(f"/tmp/seaweedfs-{part}-grpc-{port}.sock").unlink(missing_ok=True)
+
+
+def _told(url: str, token: str) -> dict[str, str]:
+    """The filer's notification.toml, as variables."""
+    prefix = "WEED_NOTIFICATION_WEBHOOK_"
+    return {
+        f"{prefix}ENABLED": "true",
+        f"{prefix}ENDPOINT": url,
+        f"{prefix}BEARER_TOKEN": token,
+        f"{prefix}TIMEOUT_SECONDS": "10",
+    }

@@ -32,7 +32,7 @@ LONGEST_WAIT = timedelta(seconds=20)
 """Of one ReceiveMessage."""
 
 _MOST_MESSAGES = 10
-_VISIBILITY_SECONDS = 60
+_VISIBILITY_SECONDS = 30
 """How long nobody else receives a message: to write it down takes a few milliseconds, or as long as
 the state is away."""
 
