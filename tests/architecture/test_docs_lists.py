@@ -8,6 +8,8 @@ from transferhub.engine.progress import Summary
 from transferhub.engine.report import COLUMNS, document
 from transferhub.hosts.hub_settings import HubSettings
 from transferhub.hosts.settings import Settings
+from transferhub.model.channel import KINDS, Security
+from transferhub.model.notice import NoticeKind
 from transferhub.model.run import UNDER_WAY_STATES, RunState
 from transferhub.model.transfer import Difference, RunId, TransferState
 from transferhub.plugins.objects.location import SCHEMES
@@ -43,6 +45,23 @@ def test_every_setting_of_a_hub_is_listed() -> None:
     hub = HubSettings.load(env={"HOME": "/home/u"}, machine_file=Path("/none"))
     listed = column((DOCS / "operations/settings.md").read_text(), 0)
     assert sorted(listed) == sorted(setting.name for setting in hub.described())
+
+
+def test_every_event_and_every_field_of_a_channel_is_listed() -> None:
+    page = "operations/notifications.md"
+    assert column(chapter(page, "## What it tells"), 0) == [*NoticeKind]
+    channels = chapter(page, "## Channels")
+    kinds = [name for name in column(channels, 0) if name in KINDS]
+    assert kinds == [*KINDS]
+    rows = {
+        kind: next(r for r in channels.splitlines() if r.startswith(f"| `{kind}`"))
+        for kind in KINDS
+    }
+    common = set(column(channels, 0)) - KINDS.keys()
+    for kind, model in KINDS.items():
+        assert set(model.model_fields) - {"kind"} == common | set(column(rows[kind], 1)) - {
+            *Security
+        }
 
 
 def test_every_column_of_the_report_is_listed_in_order() -> None:

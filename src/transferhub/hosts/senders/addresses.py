@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from transferhub.control.endpoints import Resolve, address_of, is_blocked
+from transferhub.control.endpoints import Resolve, address_of, is_refused
 from transferhub.errors import SendError
 
 
@@ -22,14 +22,9 @@ async def addresses_of(host: str, resolve: Resolve, *, guarded: bool) -> Sequenc
     found = [str(written)] if written else await resolve(host)
     if not found:
         raise SendError(f"{host} has no address.")
-    if guarded and any(_is_refused(address) for address in found):
+    if guarded and any(is_refused(address) for address in found):
         raise SendError(
             f"{host} is a link-local address or a metadata service, which the hub does not reach.",
             code="blocked_address",
         )
     return found
-
-
-def _is_refused(address: str) -> bool:
-    known = address_of(address)
-    return known is None or is_blocked(known)
