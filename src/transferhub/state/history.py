@@ -1,7 +1,7 @@
 """The ports of what runs did: samples of them, and their logs.
 
-Verbs are atomic and durable when they return, and raise StateError where the state cannot be reached
-or written. Many processes may use them at once.
+Verbs are atomic and durable when they return, and raise StateError where the state cannot be
+reached or written. Many processes may use them at once.
 """
 
 from __future__ import annotations
@@ -68,8 +68,8 @@ class Logs(Protocol):
     ) -> LogPage:
         """The first lines after the number `after`; else the last ones, before `before` if given.
 
-        It looks at a bounded number of lines, so that a page may have fewer than `limit`, even none,
-        while there is more.
+        It looks at a bounded number of lines, so that a page may have fewer than `limit`, even
+        none, while there is more.
 
         Args:
             level: from it on.

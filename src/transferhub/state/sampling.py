@@ -98,10 +98,11 @@ def stretch(since: datetime, until: datetime, points: int) -> timedelta:
 
 
 def to_point(at: datetime, kept: Iterable[Kept]) -> Point:
-    merged = merge(kept, AS_TAKEN)
+    group = [*kept]
+    merged = merge(group, AS_TAKEN)
     return Point(
         at=at,
-        last=merged.sample,
+        last=max((one.sample for one in group), key=lambda sample: sample.at),
         workers=merged.sample.workers,
         bytes_per_second=merged.sample.bytes_per_second,
         peak_bytes_per_second=merged.peak_bytes_per_second,
@@ -112,6 +113,9 @@ def to_point(at: datetime, kept: Iterable[Kept]) -> Point:
 
 _KEPT_SHARE = 0.9
 """Down to which a log that is full is cut, so that not every line cuts it again."""
+
+MOST_SURPLUS = 2_000
+"""Lines that an adapter needs to look at, at once, to see which go."""
 
 
 def is_full(lines: int, size: int) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from transferhub.state.sql.connection import Connection
 from transferhub.state.sql.dialects import Dialect
 
-HEAD = "0008"
+HEAD = "0009"
 """The newest revision in migrations/versions, and what `schema` is."""
 
 COMPATIBLE_SINCE = "0008"

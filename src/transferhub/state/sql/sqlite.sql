@@ -61,6 +61,35 @@ CREATE TABLE links (
     CONSTRAINT pk_links PRIMARY KEY (digest)
 );
 CREATE INDEX ix_links_ends_at ON links (ends_at);
+CREATE TABLE log_lines (
+    run TEXT NOT NULL,
+    number BIGINT NOT NULL,
+    task TEXT NOT NULL,
+    at BIGINT NOT NULL,
+    level SMALLINT NOT NULL,
+    action TEXT NOT NULL,
+    message TEXT NOT NULL,
+    worker TEXT NOT NULL,
+    size BIGINT NOT NULL,
+    CONSTRAINT pk_log_lines PRIMARY KEY (run, number)
+);
+CREATE INDEX ix_log_lines_task_number ON log_lines (task, number);
+CREATE TABLE log_numbers (
+    task TEXT NOT NULL,
+    number BIGINT NOT NULL,
+    CONSTRAINT pk_log_numbers PRIMARY KEY (task)
+);
+CREATE TABLE logs (
+    run TEXT NOT NULL,
+    task TEXT NOT NULL,
+    lines BIGINT NOT NULL,
+    size BIGINT NOT NULL,
+    dropped BIGINT NOT NULL,
+    last_at BIGINT NOT NULL,
+    CONSTRAINT pk_logs PRIMARY KEY (run)
+);
+CREATE INDEX ix_logs_last_at ON logs (last_at);
+CREATE INDEX ix_logs_task ON logs (task);
 CREATE TABLE members (
     ident TEXT NOT NULL,
     host TEXT NOT NULL,
@@ -134,6 +163,29 @@ CREATE INDEX ix_runs_task_created_at_id ON runs (task, created_at, id);
 CREATE INDEX ix_runs_task_state_created_at_id ON runs (task, state, created_at, id);
 CREATE INDEX ix_runs_untold ON runs (ended_at, id) WHERE ended_at > told_at AND cause <> 'command';
 CREATE UNIQUE INDEX uq_runs_task_scheduled_at ON runs (task, scheduled_at);
+CREATE TABLE samples (
+    run TEXT NOT NULL,
+    at BIGINT NOT NULL,
+    task TEXT NOT NULL,
+    phase TEXT NOT NULL,
+    listing SMALLINT NOT NULL,
+    bytes BIGINT NOT NULL,
+    objects BIGINT NOT NULL,
+    failures BIGINT NOT NULL,
+    deleted BIGINT NOT NULL,
+    open BIGINT NOT NULL,
+    workers INTEGER NOT NULL,
+    bytes_rate DOUBLE NOT NULL,
+    objects_rate DOUBLE NOT NULL,
+    seconds_left DOUBLE,
+    bytes_peak DOUBLE NOT NULL,
+    objects_peak DOUBLE NOT NULL,
+    step BIGINT NOT NULL,
+    weight BIGINT NOT NULL,
+    CONSTRAINT pk_samples PRIMARY KEY (run, at)
+);
+CREATE INDEX ix_samples_step_at ON samples (step, at);
+CREATE INDEX ix_samples_task_at ON samples (task, at);
 CREATE TABLE seats (
     name TEXT NOT NULL,
     holder TEXT NOT NULL,

@@ -2,6 +2,7 @@
 
 from transferhub.state.sql import (
     event_schema,
+    history_schema,
     hub_schema,
     notice_schema,
     people_schema,
@@ -11,6 +12,7 @@ from transferhub.state.sql import (
 
 __all__ = [
     "event_schema",
+    "history_schema",
     "hub_schema",
     "metadata",
     "notice_schema",
