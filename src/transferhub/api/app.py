@@ -18,6 +18,7 @@ from transferhub.api.graph import Graph
 from transferhub.api.page import page_routes
 from transferhub.api.safety import Safety, Site, read_json, refused_for
 from transferhub.control.intake import Intake
+from transferhub.control.openid import OpenId
 from transferhub.control.signin import SignIn
 from transferhub.errors import InputError, TransferHubError
 from transferhub.model.people import Caller
@@ -31,6 +32,7 @@ class Web(Generic[Service]):
 
     Attributes:
         config: what `/config.json` says beside where GraphQL is: how people sign in.
+        openid: takes tokens of an identity provider; None where there is none.
         ready: returns when requests can be answered; raises TransferHubError.
         intake: takes what stores tell of their changes; None where nobody listens.
     """
@@ -42,12 +44,13 @@ class Web(Generic[Service]):
     config: Mapping[str, Any]
     ready: Callable[[], Awaitable[None]]
     intake: Intake | None = None
+    openid: OpenId | None = None
 
 
 def create_app(web: Web[Service]) -> Starlette:
     """Routes: / with its files, /graphql, /session, /config.json, /healthz, /readyz and
     /events/{task}."""
-    doors = Doors(web.sign_in, web.site)
+    doors = Doors(web.sign_in, web.site, web.openid)
     pages = _Pages(web, doors)
     return Starlette(
         routes=[

@@ -6,6 +6,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from transferhub.api.safety import Site, read_json
+from transferhub.control.openid import OpenId
+from transferhub.control.people import TOKEN_PREFIX
 from transferhub.control.signin import SignedIn, SignIn
 from transferhub.errors import AccessError, InputError, SignInError
 from transferhub.model.people import Caller
@@ -14,14 +16,18 @@ _SAFE_METHODS = frozenset({"GET", "HEAD"})
 
 
 class Doors:
-    """Sessions in a cookie for browsers, API tokens in a header for programs.
+    """Sessions in a cookie for browsers; API tokens and those of an identity provider in a header.
 
     A cookie goes along with what any page asks, so what changes something must name this site as
     its origin and be JSON, which no form can send.
     """
 
-    def __init__(self, sign_in: SignIn, site: Site) -> None:
+    def __init__(self, sign_in: SignIn, site: Site, openid: OpenId | None = None) -> None:
+        """Args:
+        openid: takes tokens of an identity provider; None where there is none.
+        """
         self._sign_in = sign_in
+        self._openid = openid
         self._site = site
         # A cookie with this prefix can only be set over https, by this host itself.
         self._cookie = "__Host-dth" if site.secure else "dth"
@@ -35,13 +41,18 @@ class Doors:
         header = request.headers.get("authorization", "")
         if header:
             kind, _, token = header.partition(" ")
-            return await self._sign_in.with_token(token if kind.lower() == "bearer" else header)
+            return await self._with_token(token.strip() if kind.lower() == "bearer" else header)
         secret = request.cookies.get(self._cookie, "")
         if not secret:
             raise SignInError("Sign in first, or send an API token as the header Authorization.")
         if request.method not in _SAFE_METHODS:
             self._check_origin(request)
         return await self._sign_in.with_session(secret)
+
+    async def _with_token(self, token: str) -> Caller:
+        if self._openid is None or token.startswith(TOKEN_PREFIX):
+            return await self._sign_in.with_token(token)
+        return await self._openid.caller(token)
 
     async def enter(self, request: Request) -> Response:
         """Takes `{"link": …}` or `{"name": …, "password": …}` and gives a cookie."""

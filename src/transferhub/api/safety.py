@@ -26,7 +26,7 @@ BODY_BYTES = 1 << 20
 _HEADERS = {
     "content-security-policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
-        " font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none';"
+        " font-src 'self'; connect-src {connects}; form-action 'self'; base-uri 'none';"
         " frame-ancestors 'none'"
     ),
     "cross-origin-opener-policy": "same-origin",
@@ -43,10 +43,12 @@ class Site:
         origins: such as http://127.0.0.1:8420. Requests by another name are refused: a page of
             another site may have had that name point here.
         secure: browsers come by https.
+        connects: other origins that pages may ask: those of an identity provider.
     """
 
     origins: frozenset[str]
     secure: bool
+    connects: frozenset[str] = frozenset()
 
     @property
     def hosts(self) -> frozenset[str]:
@@ -59,6 +61,8 @@ class Safety:
     def __init__(self, app: ASGIApp, site: Site) -> None:
         self._app = app
         self._hosts = site.hosts
+        connects = " ".join(["'self'", *sorted(site.connects)])
+        self._headers = {name: value.format(connects=connects) for name, value in _HEADERS.items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -68,7 +72,7 @@ class Safety:
         async def send_safely(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in _HEADERS.items():
+                for name, value in self._headers.items():
                     headers.setdefault(name, value)
             await send(message)
 

@@ -1,7 +1,12 @@
-// oidc-provider on the port that is given. Anyone may sign in: `ann` is in the group `anns`.
+// oidc-provider on the port that is given, with a new key where the next word is "fresh". Anyone may sign in: `ann` is in the group `anns`.
+import { generateKeyPairSync } from 'node:crypto';
 import Provider from 'oidc-provider';
 
-const [port] = process.argv.slice(2);
+const [port, keys] = process.argv.slice(2);
+const newKey = () => {
+  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  return { ...privateKey.export({ format: 'jwk' }), kid: `${Date.now()}`, alg: 'RS256', use: 'sig' };
+};
 const issuer = `http://127.0.0.1:${port}`;
 const api = 'https://hub.example.org/api';
 
@@ -16,6 +21,7 @@ const provider = new Provider(issuer, {
       application_type: 'native',
     },
   ],
+  ...(keys === 'fresh' && { jwks: { keys: [newKey()] } }),
   pkce: { required: () => true },
   claims: { openid: ['sub', 'groups', 'email'] },
   conformIdTokenClaims: false,
