@@ -116,29 +116,6 @@ async def test_a_lost_event_is_healed_by_a_run_that_lists_beside_which_no_event_
     assert former.ended_at <= ended.started_at
 
 
-@pytest.mark.usefixtures("environment")
-async def test_events_outlive_a_hub_that_is_killed(
-    desk: Desk, queue: Queue, dth_of_moto: Dth, moto_source: Place, destination: Place
-) -> None:
-    await following(desk, queue, moto_source, destination)
-    keys = [f"{number:03}" for number in range(300)]
-    with ExitStack() as scope:
-        hub = up(dth_of_moto, scope)
-        for key in keys[:150]:
-            moto_source.put(key, content_of(key, 2_000))
-        # What a pump has received and not deleted comes again after half a minute only.
-        wait_until(lambda: queue.size == 0, "an empty queue")
-        hub.process.kill()
-        hub.process.wait()
-    for key in keys[150:]:
-        moto_source.put(key, content_of(key, 2_000))
-    with ExitStack() as scope:
-        up(dth_of_moto, scope)
-        wait_until(lambda: len(destination.listing()) == 300, "all copies")
-        wait_until(lambda: queue.size == 0, "an empty queue")
-    assert destination.contents() == moto_source.contents()
-
-
 # Webhooks
 
 
@@ -191,6 +168,31 @@ async def test_a_sender_with_the_token_is_heard_and_no_other(
         signed = {"x-dth-signature": f"sha256={signature}"}
         assert post(port, task.ident, body, signed) == (200, {"taken": 1})
         wait_until(has(destination, "b", b"2"), "the copy of what was signed")
+
+
+async def test_what_a_sender_was_told_is_kept_outlives_a_hub_that_is_killed(
+    webhook_desk: Desk, pair: Dth, source: Place, destination: Place
+) -> None:
+    desk = webhook_desk
+    task, token = await desk.services.events.new_token(
+        ADMIN, (await desk.task(source, destination)).ident
+    )
+    objects = {f"{number:03}": content_of(str(number), 2_000) for number in range(300)}
+    source.fill(objects)
+    records = [json.loads(record(source.bucket, key))["Records"][0] for key in objects]
+    (port,) = free_ports(1)
+    bearer = {"authorization": f"Bearer {token}"}
+    with ExitStack() as scope:
+        hub = up(pair.having(token), scope, "--port", port)
+        body = json.dumps({"Records": records}).encode()
+        assert post(port, task.ident, body, bearer) == (200, {"taken": 300})
+        wait_until(lambda: bool(destination.listing()), "the first copy")
+        hub.process.kill()
+        hub.process.wait()
+    with ExitStack() as scope:
+        up(pair.having(token), scope, "--port", port)
+        wait_until(lambda: len(destination.listing()) == 300, "all copies")
+    assert destination.contents() == source.contents()
 
 
 async def test_seaweedfs_tells_of_its_changes(
