@@ -1,4 +1,4 @@
-"""Moves a varied bucket between two S3 servers on this machine, and shows what `dth` makes of it.
+"""Moves a bucket between two S3 servers on this machine, by a hub that is steered by its API.
 
 Run it with `make demo`. It needs no root, listens on loopback only, and leaves nothing behind.
 """
@@ -6,7 +6,6 @@ Run it with `make demo`. It needs no root, listens on loopback only, and leaves 
 import argparse
 import csv
 import gzip
-import json
 import os
 import shlex
 import signal
@@ -14,8 +13,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -24,16 +23,20 @@ from typing import Any
 # In place of this folder: `demo.py` would hide the package that it is in.
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from demo.sample import change, fill  # noqa: E402 - found by the line above
+from demo.desk import UNDER_WAY, Desk, Task  # noqa: E402 - found by the line above
+from demo.sample import change, fill  # noqa: E402 - the same
 from tests.servers.boto import Boto  # noqa: E402 - the same
+from tests.servers.hub import HubError, HubServer  # noqa: E402 - the same
 from tests.servers.process import ServerError  # noqa: E402 - the same
 from tests.servers.seaweedfs import SeaweedFS  # noqa: E402 - the same
 
 SOURCE, DESTINATION = "s3://photos", "s3://backup"
 SLOW_SECONDS = 9.0
-"""What the first transfer is slowed down to, so that it is killed in its middle."""
+"""What the first run is slowed down to, so that it is killed in its middle."""
 
-LOOK_SECONDS = 0.1
+TOLD_SECONDS = 1.0
+"""How often progress is told."""
+
 END_SECONDS = 15.0
 """How long an interrupted `dth` may take to end by itself."""
 
@@ -44,11 +47,15 @@ class DemoError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """Two servers and a folder that are there as long as the demo is."""
+    """Two servers, a hub and a folder that are there as long as the demo is."""
 
     source: SeaweedFS
     destination: SeaweedFS
-    state: Path
+    hub: HubServer
+
+    @property
+    def state(self) -> Path:
+        return self.hub.folder / "state"
 
     @property
     def variables(self) -> Mapping[str, str]:
@@ -63,16 +70,6 @@ class Stage:
     def environment(self) -> Mapping[str, str]:
         return {**os.environ, **self.variables}
 
-    def summary(self) -> dict[str, Any]:
-        """Of the newest run, as `dth report last --json` prints it."""
-        answer = subprocess.run(
-            [program(), "report", "last", "--json"],
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            check=True,
-        )
-        return dict(json.loads(answer.stdout))
-
 
 def main(args: Sequence[str] | None = None) -> int:
     options = parse(args)
@@ -86,11 +83,11 @@ def main(args: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         say("\nInterrupted. The servers are stopped and nothing is left.")
         return 130
-    except (DemoError, ServerError) as error:
+    except (DemoError, HubError, ServerError) as error:
         say(f"\nThe demo failed: {error}")
         return 1
-    say(f"\nDone in {time.monotonic() - begun:.0f} s. The servers are stopped, nothing is left.")
-    say("To try dth yourself: make demo ARGS=--keep. To read on: docs/tutorial.md.")
+    say(f"\nDone in {time.monotonic() - begun:.0f} s. All servers are stopped, nothing is left.")
+    say("To try it yourself: make demo ARGS=--keep. To read on: docs/tutorial.md.")
     return 0
 
 
@@ -100,7 +97,9 @@ def parse(args: Sequence[str] | None) -> argparse.Namespace:
         "--objects", type=int, default=3000, metavar="N", help="small objects (%(default)s)"
     )
     parser.add_argument(
-        "--keep", action="store_true", help="leave the servers running until Enter is pressed"
+        "--keep",
+        action="store_true",
+        help="leave the console open until Enter is pressed, also without a terminal",
     )
     return parser.parse_args(args)
 
@@ -120,20 +119,29 @@ def set_stage(scope: ExitStack) -> Stage:
     say(f"source       {source.url}")
     destination = scope.enter_context(SeaweedFS())
     say(f"destination  {destination.url}")
-    return Stage(source=source, destination=destination, state=folder / "state")
+    environment = {
+        **source.admin.environment("source"),
+        **destination.admin.environment("destination"),
+        "TMPDIR": str(folder),  # a killed process leaves its temporary files
+    }
+    hub = HubServer(folder, environment=environment)
+    scope.callback(hub.stop)
+    return Stage(source=source, destination=destination, hub=hub)
 
 
 def tell(options: argparse.Namespace, stage: Stage) -> None:
     with Boto(stage.source.admin) as source, Boto(stage.destination.admin) as destination:
         objects = show_filling(source, destination, options.objects)
         show_preview(stage)
-        show_first_transfer(stage, destination, objects)
-        report = show_second_transfer(stage, source)
-        show_mirror(stage)
-        show_verify(stage, source, destination)
-        show_report(stage, report)
-    if options.keep:
-        keep(stage)
+        task, run = show_kill(stage, objects)
+        with closing(show_hub(stage)) as desk:
+            task = show_pick_up(desk, task, run, objects)
+            changes = show_changes(desk, task, source)
+            show_mirror(desk, task)
+            show_verify(stage, source, destination)
+            show_report(stage, changes)
+            if options.keep or is_terminal():
+                show_console(stage, desk)
 
 
 def show_filling(source: Boto, destination: Boto, small: int) -> int:
@@ -151,37 +159,65 @@ def show_preview(stage: Stage) -> None:
     dth(stage, "transfer", SOURCE, DESTINATION, "--tags", "--dry-run", shown=6)
 
 
-def show_first_transfer(stage: Stage, destination: Boto, objects: int) -> None:
-    heading("The first transfer is slowed down, and killed when a fifth has arrived")
-    command = ("transfer", SOURCE, DESTINATION, "--tags")
-    rate = f"{2 * objects / SLOW_SECONDS:.0f}/s"
-    killed = kill_dth(
-        stage,
-        *command,
-        *("--requests", rate),
-        when=lambda: len(destination.listing("backup")) >= objects / 5,
-    )
-    heading("The same command goes on where it was killed: nothing is lost, nothing is half")
-    dth(stage, *command)
-    if killed:
-        expect(stage, new=objects, done=objects, changed=0, failed=0)
+def show_kill(stage: Stage, objects: int) -> tuple[Task, str]:
+    """The task, and the id of its run that was killed."""
+    heading("A hub starts, and is given a task over its API")
+    with closing(show_hub(stage)) as desk:
+        task = desk.create(described_task())
+        task = desk.limit(task, {"requests": round(2 * objects / SLOW_SECONDS)})
+        say(f"mutation createTask    {task.id}: {SOURCE} to {DESTINATION}, with tags")
+        say("mutation setTaskLimits slows it down, so that there is something to see")
+        heading("Its first run is killed, with all of the hub, when a fifth has arrived")
+        run = start(desk, task)
+        for found in told(desk, run):
+            if found["progress"]["done"] >= objects / 5:
+                break
+    say(f"$ kill -9 -{stage.hub.process.pid}", bold=True)
+    stage.hub.kill()
+    heading("The hub starts again, says what it picks up, and goes on: nothing is lost or half")
+    return task, run
 
 
-def show_second_transfer(stage: Stage, source: Boto) -> Path:
-    heading("Some objects change, and the same command moves only these")
+def show_hub(stage: Stage) -> Desk:
+    """Starts the hub, and signs in with the link that it prints."""
+    say("$ dth up", bold=True)
+    stage.hub.start()
+    for line in stage.hub.said():
+        before, token, _ = line.partition("#token=")
+        say(f"{before}{token}{'…' if token else ''}")
+    return Desk(stage.hub.client())
+
+
+def show_pick_up(desk: Desk, task: Task, run: str, objects: int) -> Task:
+    task = desk.limit(task, {})
+    say("mutation setTaskLimits lifts the limits; the run hears of it at once")
+    ended = until_ended(desk, run)
+    expect(ended, new=objects, done=objects, changed=0, failed=0)
+    return task
+
+
+def show_changes(desk: Desk, task: Task, source: Boto) -> str:
+    """The id of the run that moved them."""
+    heading("Some objects change, and the next run moves only these")
     added, changed, deleted = change(source, "photos")
-    say(f"At the source, {added} are new, {changed} are changed and {deleted} are deleted.\n")
-    dth(stage, "transfer", SOURCE, DESTINATION, "--tags")
-    return expect(stage, new=added, changed=changed, extra=deleted, deleted=0, failed=0)
+    say(f"At the source, {added} are new, {changed} are changed and {deleted} are deleted.")
+    run = start(desk, task)
+    ended = until_ended(desk, run)
+    expect(ended, new=added, changed=changed, extra=deleted, deleted=0, failed=0)
+    return run
 
 
-def show_mirror(stage: Stage) -> None:
+def show_mirror(desk: Desk, task: Task) -> None:
     heading("What was deleted is deleted there only when asked for, and never too much at once")
-    command = ("transfer", SOURCE, DESTINATION, "--tags", "--mirror")
-    dth(stage, *command, "--max-delete", "5", ends=3)
-    say("")
-    dth(stage, *command, "--max-delete", "50")
-    expect(stage, new=0, changed=0, deleted=10, failed=0)
+    task = desk.update(task, described_task(mirror=True, maxDelete=5))
+    say("mutation updateTask    spec: {mirror: true, maxDelete: 5}")
+    ended = until_ended(desk, start(desk, task))
+    if ended["errorCode"] != "max_delete":
+        raise DemoError("the guard did not stop the run")
+    task = desk.update(task, described_task(mirror=True, maxDelete=50))
+    say("mutation updateTask    spec: {mirror: true, maxDelete: 50}")
+    ended = until_ended(desk, start(desk, task))
+    expect(ended, new=0, changed=0, deleted=10, failed=0)
 
 
 def show_verify(stage: Stage, source: Boto, destination: Boto) -> None:
@@ -204,10 +240,10 @@ def described(boto: Boto, bucket: str, key: str) -> list[Any]:
     return [*(head[name] for name in names), sorted(tags, key=lambda tag: str(tag["Key"]))]
 
 
-def show_report(stage: Stage, report: Path) -> None:
+def show_report(stage: Stage, run: str) -> None:
     heading("Every run leaves a report: a row for each key that was not the same")
-    dth(stage, "runs")
-    say(f"\nOf the one in which some objects had changed, {report}:")
+    report = stage.state / "runs" / run / "report.csv.gz"
+    say(f"Of the run in which some objects had changed, {report}:")
     with gzip.open(report, "rt", encoding="utf-8", newline="") as lines:
         rows = {row["difference"]: row for row in csv.DictReader(lines)}
     for row in rows.values():
@@ -215,21 +251,69 @@ def show_report(stage: Stage, report: Path) -> None:
     say("  …")
 
 
-def keep(stage: Stage) -> None:
-    heading("The servers run on until you press Enter. In another terminal you can try more:")
+def show_console(stage: Stage, desk: Desk) -> None:
+    heading("The console is open until you press Enter")
+    say("See the task and its runs in a browser; the link signs in once, within 15 minutes:\n")
+    say(f"  {desk.link()}\n", bold=True)
+    say("In another terminal you can try dth itself:")
     for name, value in stage.variables.items():
         say(f"export {name}={shlex.quote(value)}")
     say(f"{program()} transfer {SOURCE} {DESTINATION}")
     sys.stdin.readline()
 
 
-def expect(stage: Stage, **counts: int) -> Path:
-    """Holds the newest run against what the demo did; returns the path of its report."""
-    summary = stage.summary()
-    wrong = {name: summary[name] for name, count in counts.items() if summary[name] != count}
-    if wrong:
-        raise DemoError(f"expected {counts}, but the run says {wrong}")
-    return Path(summary["report"])
+# Talking with the hub
+
+
+def described_task(**options: Any) -> Mapping[str, Any]:
+    places = {"source": SOURCE, "destination": DESTINATION}
+    sides = {side: {"url": url, "provider": "seaweedfs"} for side, url in places.items()}
+    return {"name": "Photos to the backup", "spec": {**sides, "tags": True, **options}}
+
+
+def start(desk: Desk, task: Task) -> str:
+    run = desk.start(task)
+    say(f"mutation startRun      {run}")
+    return run
+
+
+def told(desk: Desk, run: str) -> Iterator[Mapping[str, Any]]:
+    """The run until it has ended; tells how far it is now and then."""
+    due = time.monotonic()
+    for found in desk.watch(run):
+        if time.monotonic() >= due or found["state"] not in UNDER_WAY:
+            due = time.monotonic() + TOLD_SECONDS
+            say(f"query run              {progress_line(found)}")
+        yield found
+
+
+def until_ended(desk: Desk, run: str) -> Mapping[str, Any]:
+    for found in told(desk, run):
+        ended = found
+    if ended["error"]:
+        say(f"                       {ended['errorCode']}: {ended['error']}")
+    return ended
+
+
+def progress_line(run: Mapping[str, Any]) -> str:
+    told = {name: int(number) for name, number in run["progress"].items()}
+    words = [run["state"].lower().replace("_", " ")]
+    if told["copyBytes"]:
+        words.append(f"{told['done']:,} of {told['new'] + told['changed']:,} copied")
+        words.append(f"{told['bytes'] / 1e6:,.1f} of {told['copyBytes'] / 1e6:,.1f} MB")
+    words += [f"{told[name]:,} {name}" for name in ("same", "deleted", "failed") if told[name]]
+    return ", ".join(words)
+
+
+def expect(run: Mapping[str, Any], **counts: int) -> None:
+    """Holds a run that has ended against what the demo did."""
+    wrong = {
+        name: run["progress"][name]
+        for name, count in counts.items()
+        if run["progress"][name] != count
+    }
+    if wrong or run["state"] != "SUCCEEDED":
+        raise DemoError(f"expected {counts}, but run {run['id']} {run['state']} says {wrong}")
 
 
 # Running dth
@@ -248,23 +332,6 @@ def dth(stage: Stage, *words: str, ends: int = 0, shown: int | None = None) -> N
         say(f"(exit code {code})")
     if code != ends:
         raise DemoError(f"dth {words[0]} ended with {code}")
-
-
-def kill_dth(stage: Stage, *words: str, when: Callable[[], bool]) -> bool:
-    """Returns false where it ended by itself before it could be killed."""
-    say(f"$ dth {shlex.join(words)}", bold=True)
-    with started(stage, *words) as process:
-        while process.poll() is None and not when():
-            time.sleep(LOOK_SECONDS)
-        if process.poll() is not None:
-            say(f"It was quicker than that (exit code {process.returncode}).")
-            return False
-        process.kill()
-        process.wait()
-    if sys.stdout.isatty():
-        print("\x1b[?25h", end="")  # its live display had hidden the cursor
-    say(f"$ kill -9 {process.pid}", bold=True)
-    return True
 
 
 @contextmanager
@@ -303,6 +370,10 @@ def program() -> str:
 
 
 _headings = iter(range(1, 100))
+
+
+def is_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def heading(text: str) -> None:

@@ -1,12 +1,18 @@
 import os
+import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
+from http.client import HTTPConnection
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
+
+from tests.servers.hub import HubClient
 
 REPOSITORY = Path(__file__).parents[2]
 ENDS_WITHIN_SECONDS = 60
@@ -84,7 +90,14 @@ def _session_of(pid: int) -> int | None:
 
 
 @pytest.fixture
-def demos(tmp_path: Path) -> Iterator[list[Demo]]:
+def folder() -> Iterator[Path]:
+    """Of a short name: below it are sockets of the hub, whose paths end at 107 bytes."""
+    with tempfile.TemporaryDirectory(prefix="demo-") as name:
+        yield Path(name)
+
+
+@pytest.fixture
+def demos(folder: Path) -> Iterator[list[Demo]]:
     started: list[Demo] = []
     yield started
     for demo in started:
@@ -96,27 +109,41 @@ def demos(tmp_path: Path) -> Iterator[list[Demo]]:
                 pipe.close()
 
 
-def test_the_demo_shows_every_step_waits_for_enter_and_leaves_nothing(
-    demos: list[Demo], tmp_path: Path
+def test_the_demo_shows_every_step_leaves_the_console_open_and_then_nothing(
+    demos: list[Demo], folder: Path
 ) -> None:
-    demo = Demo(tmp_path, "--keep")
+    demo = Demo(folder, "--keep")
     demos.append(demo)
     output = demo.read_until("export DTH_STATE=")
-    assert "resuming run" in output
-    assert "40 objects copied" in output
+    assert "picked up run" in output
+    assert "succeeded, 160 of 160 copied" in output
+    assert "succeeded, 40 of 40 copied" in output
     assert "nothing was deleted" in output
     assert "Both sides are equal: 175 objects" in output
     assert "Another client (botocore) finds the same" in output
-    assert len(demo.processes()) == 3
+    [(url, link)] = re.findall(r"^  (http://\S+/)#token=(\S+)$", output, re.MULTILINE)
+    assert see_console(url, link) == {"name": "Photos to the backup", "state": "SUCCEEDED"}
     output = demo.rest(typed="\n")
     assert demo.process.returncode == 0, output
     assert demo.left() == ([], [])
 
 
-def test_an_interrupted_demo_leaves_nothing(demos: list[Demo], tmp_path: Path) -> None:
-    demo = Demo(tmp_path)
+def see_console(url: str, link: str) -> dict[str, str]:
+    """The page is there, and the link signs in at the hub whose task it shows."""
+    connection = HTTPConnection(urlsplit(url).netloc, timeout=10)
+    connection.request("GET", "/")
+    assert b"Data Transfer Hub" in connection.getresponse().read()
+    connection.close()
+    client = HubClient(url, link)
+    [task] = client.graph("{ tasks { items { name latestRun { state } } } }")["tasks"]["items"]
+    client.close()
+    return {"name": task["name"], "state": task["latestRun"]["state"]}
+
+
+def test_an_interrupted_demo_leaves_nothing(demos: list[Demo], folder: Path) -> None:
+    demo = Demo(folder)
     demos.append(demo)
-    demo.read_until("$ dth transfer s3://photos s3://backup --tags --requests")
+    demo.read_until("mutation startRun")
     demo.press(signal.SIGINT)
     output = demo.rest()
     assert demo.process.returncode == 130, output
@@ -124,8 +151,8 @@ def test_an_interrupted_demo_leaves_nothing(demos: list[Demo], tmp_path: Path) -
     assert demo.left() == ([], [])
 
 
-def test_a_terminated_demo_leaves_nothing(demos: list[Demo], tmp_path: Path) -> None:
-    demo = Demo(tmp_path)
+def test_a_terminated_demo_leaves_nothing(demos: list[Demo], folder: Path) -> None:
+    demo = Demo(folder)
     demos.append(demo)
     demo.read_until("destination  http")
     demo.press(signal.SIGTERM)
