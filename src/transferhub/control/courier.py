@@ -163,17 +163,18 @@ class Courier:
         await self._outbox.settle(message, MessageState.SENT, due_at=None)
 
     async def _missed(self, message: Message, error: str) -> None:
+        if message.attempts >= MOST_ATTEMPTS:
+            state, due_at, action = MessageState.GIVEN_UP, None, "notice_given_up"
+        else:
+            state, action = MessageState.SENDING, "notice_missed"
+            due_at = self._clock() + pause(message.attempts, self._chance())
         log.warning(
-            "%s: attempt %d to send %s: %s",
+            "%s: attempt %d of %d to send %s: %s",
             message.channel,
             message.attempts,
+            MOST_ATTEMPTS,
             message.kind,
             error,
-            extra={"action": "notice_missed", "channel": message.channel},
+            extra={"action": action, "channel": message.channel},
         )
-        if message.attempts >= MOST_ATTEMPTS:
-            state, due_at = MessageState.GIVEN_UP, None
-        else:
-            state = MessageState.SENDING
-            due_at = self._clock() + pause(message.attempts, self._chance())
         await self._outbox.settle(message, state, error=error, due_at=due_at)

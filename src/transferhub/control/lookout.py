@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 
@@ -81,6 +81,7 @@ class Lookout:
         self._clock = clock
         self._lags = lags
         self._wait = wait
+        self._told: frozenset[str] = frozenset()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Looks until `stop` is set, whatever fails; then gives the seat up."""
@@ -104,8 +105,8 @@ class Lookout:
         if await self._seats.take(SEAT, self._holder, SEAT_DURATION) is None:
             return False
         await self._see_ends()
-        await self._see_failures()
-        await self._see_lags()
+        failing, lagging = await self._see_failures(), await self._see_lags()
+        self._told = frozenset((*failing, *lagging))
         return True
 
     async def _see_ends(self) -> None:
@@ -117,31 +118,43 @@ class Lookout:
                 await self._notices.tell(notice)
             await self._store.note_told(run)
 
-    async def _see_failures(self) -> None:
-        """Told at the first failure, and whenever there are ten times as many."""
+    async def _see_failures(self) -> Sequence[str]:
+        """Told at the first failure, and whenever there are ten times as many. Returns the ids."""
+        now, idents = self._clock(), []
         chosen = RunFilter(states=(RunState.RUNNING,))
         for run in (await self._store.runs(chosen, limit=_PAGE)).items:
             failed = _failed(await self._ledger.totals(run.ident)) if run.keeper else 0
-            if failed:
-                ident = f"failing:{run.ident}:{run.resumed}:{len(str(failed))}"
-                notice = await self._notice(run, NoticeKind.DEAD_LETTERS, ident, self._clock())
-                await self._notices.tell(notice)
-
-    async def _see_lags(self) -> None:
-        now = self._clock()
-        for task, since in (await self._lags()).items():
-            lag = now - since
-            if lag > LONGEST_LAG:
+            ident = f"failing:{run.ident}:{run.resumed}:{len(str(failed))}"
+            if not failed:
+                continue
+            idents.append(ident)
+            if ident not in self._told:
                 await self._notices.tell(
-                    Notice(
-                        ident=f"lag:{task}:{now:%Y%m%d%H}",
-                        kind=NoticeKind.EVENT_LAG,
-                        at=now,
-                        task=task,
-                        task_name=await self._name_of(task),
-                        lag=lag.total_seconds(),
-                    )
+                    await self._notice(run, NoticeKind.DEAD_LETTERS, ident, now)
                 )
+        return idents
+
+    async def _see_lags(self) -> Sequence[str]:
+        """Returns the ids of the notices."""
+        now, idents = self._clock(), []
+        for task, since in (await self._lags()).items():
+            ident = f"lag:{task}:{now:%Y%m%d%H}"
+            if now - since <= LONGEST_LAG:
+                continue
+            idents.append(ident)
+            if ident not in self._told:
+                await self._notices.tell(await self._lag(task, ident, now - since))
+        return idents
+
+    async def _lag(self, task: TaskId, ident: str, lag: timedelta) -> Notice:
+        return Notice(
+            ident=ident,
+            kind=NoticeKind.EVENT_LAG,
+            at=self._clock(),
+            task=task,
+            task_name=await self._name_of(task),
+            lag=lag.total_seconds(),
+        )
 
     async def _end(self, run: Run) -> Notice | None:
         """None where a person ended it."""

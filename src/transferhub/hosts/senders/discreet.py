@@ -13,7 +13,7 @@ from transferhub.model.channel import Channel, secrets_of
 from transferhub.model.people import HIDDEN
 
 _SHORTEST = 6
-"""Shorter pieces of a URL are words such as v1, which tell nothing."""
+"""Shorter pieces of a URL are words such as v1, and shorter passwords would show where they are."""
 
 
 class DiscreetSender:
@@ -37,10 +37,8 @@ def _without(channel: Channel, sentence: str) -> str:
 
 def _secrets(channel: Channel) -> Iterator[str]:
     for name, secret in secrets_of(channel).items():
-        if name == "url":
-            yield from (piece for piece in _pieces(secret) if len(piece) >= _SHORTEST)
-        elif secret:
-            yield secret
+        pieces = _pieces(secret) if name == "url" else [secret]
+        yield from (piece for piece in pieces if len(piece) >= _SHORTEST)
 
 
 def _pieces(url: str) -> Iterator[str]:
