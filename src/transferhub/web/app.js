@@ -9,6 +9,7 @@ const BUSY_MS = 2_000;
 const IDLE_MS = 10_000;
 const TASKS_A_PAGE = 50;
 const TYPING_MS = 300;
+const SILENT_MS = 10_000; // a worker gives a sign of life every two seconds
 
 const at = (id) => document.getElementById(id);
 
@@ -182,7 +183,7 @@ function showWorkers(workers) {
         "tr",
         {},
         element("td", {}, element("strong", { text: worker.host }), element("small", { text: worker.id })),
-        element("td", { text: [words[worker.kind], ...(worker.draining ? [words.draining] : [])].join(" · ") }),
+        element("td", { text: [words[worker.kind], ...remarks(worker)].join(" · ") }),
         element("td", { text: worker.runs.join(", ") || "–" }),
         element(
           "td",
@@ -193,6 +194,11 @@ function showWorkers(workers) {
       ),
     ),
   );
+}
+
+function remarks(worker) {
+  const silent = Date.now() - new Date(worker.seenAt) > SILENT_MS;
+  return [...(worker.draining ? [words.draining] : []), ...(silent ? [words.silent] : [])];
 }
 
 function showStrip({ tasks, workers }) {

@@ -96,7 +96,7 @@ export class TaskRow {
 
   #showProgress(run) {
     const told = run?.progress;
-    for (const part of [this.bar, this.amount]) part.hidden = !told;
+    for (const part of [this.bar, this.amount]) part.hidden = !told || run.state === "QUEUED";
     const failed = told?.failed ?? 0;
     this.failed.hidden = failed === 0;
     if (failed === 0) this.#close();
