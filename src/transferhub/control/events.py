@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
 from typing import Any, Protocol
 
 from transferhub.control.access import authorise
@@ -14,7 +13,7 @@ from transferhub.control.tasks import find_task
 from transferhub.control.vault import Credentials
 from transferhub.errors import InputError
 from transferhub.model.clock import Clock
-from transferhub.model.event import EventSource, SourceKind
+from transferhub.model.event import EventSource, EventStatus, SourceKind
 from transferhub.model.faults import raise_faults
 from transferhub.model.people import Caller, CredentialKind, Role, Scope
 from transferhub.model.run import Task, TaskId
@@ -36,19 +35,6 @@ class Notifier(Protocol):
 
     async def remove(self, arrangement: Arrangement) -> bool:
         """Takes ours away; False where there was nothing."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventStatus:
-    """Attributes:
-    source: None where the task hears of no changes.
-    waiting: keys with events that are not handled yet.
-    since: when the oldest of these changed; None where none waits.
-    """
-
-    source: EventSource | None
-    waiting: int
-    since: datetime | None
 
 
 class Events:

@@ -168,6 +168,19 @@ class EventSource:
             yield InputError(f"{_FIELD}.endpoint", "is no http:// or https:// URL")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventStatus:
+    """Attributes:
+    source: None where the task hears of no changes.
+    waiting: keys with events that are not handled yet.
+    since: when the oldest of these changed; None where none waits.
+    """
+
+    source: EventSource | None
+    waiting: int
+    since: datetime | None
+
+
 def _is_url(text: str) -> bool:
     try:
         parts = urlsplit(text)
