@@ -151,7 +151,7 @@ async def test_an_abandoned_run_ends_without_what_is_in_flight(
     run = await desk.start(task)
     with ExitStack() as scope:
         up(pair, scope)
-        await desk.until(run, "parts", lambda _, t: under_lease(t) or in_parts(t))
+        await desk.until(run, "parts", lambda _, t: under_lease(t) + in_parts(t) > 0)
         asked = time.monotonic()
         await desk.services.orders.stop(ADMIN, run.ident, abandon=True)
         stopped = await desk.ended(run)
