@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from dataclasses import replace
 from datetime import datetime
 
 from transferhub import __version__
@@ -48,7 +49,7 @@ async def open_keeper(
 ) -> Keeper:
     """The keeper of this process, whose runs are carried in processes of this machine."""
     settings, grant = hub_settings.base, grant_of(hub_settings)
-    tuning = settings.tuning()
+    tuning = replace(settings.tuning(), live=True)
 
     def assign(run: Run, share: Share, joins: bool) -> carriage.Assignment:  # noqa: FBT001 - the port's
         return carriage.Assignment(
