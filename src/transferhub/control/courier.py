@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from datetime import datetime, timedelta
 
 from transferhub.control.channels import PATIENCE, OpenChannels, Senders, too_slow
 from transferhub.control.letters import Desk
+from transferhub.control.waiting import Wait, wait
 from transferhub.errors import SendError, StateError, VaultError
 from transferhub.model.clock import Clock
 from transferhub.model.notice import Message, MessageState
@@ -43,11 +43,6 @@ def pause(attempts: int, chance: float) -> timedelta:
     return timedelta(seconds=seconds * (0.75 + chance / 2))
 
 
-async def _wait(stop: asyncio.Event, duration: timedelta) -> None:
-    with suppress(TimeoutError):
-        await asyncio.wait_for(stop.wait(), duration.total_seconds())
-
-
 class Courier:
     """One of the couriers of a hub; safe beside any number of others.
 
@@ -69,7 +64,7 @@ class Courier:
         *,
         clock: Clock,
         chance: Callable[[], float],
-        wait: Callable[[asyncio.Event, timedelta], Awaitable[None]] = _wait,
+        wait: Wait = wait,
     ) -> None:
         self._outbox = outbox
         self._channels = channels

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from transferhub.control.orders import queued
 from transferhub.control.schedule import window_now
 from transferhub.control.tasks import NewIdent, run_under_way
+from transferhub.control.waiting import Wait, wait
 from transferhub.errors import ConflictError, StateError
 from transferhub.model.clock import Clock, utc_now
 from transferhub.model.pages import RunFilter
@@ -49,11 +50,6 @@ _PAGE = 100
 _MOST_RUNS = 5_000
 
 
-async def _wait(stop: asyncio.Event, duration: timedelta) -> None:
-    with suppress(TimeoutError):
-        await asyncio.wait_for(stop.wait(), duration.total_seconds())
-
-
 class EventRuns:
     """Starts a run for each task that has events and no run.
 
@@ -71,7 +67,7 @@ class EventRuns:
         holder: str,
         new_ident: NewIdent,
         clock: Clock = utc_now,
-        wait: Callable[[asyncio.Event, timedelta], Awaitable[None]] = _wait,
+        wait: Wait = wait,
     ) -> None:
         """Args:
         holder: names this one among the servers.

@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Protocol
 
 from transferhub.control.schedule import may_work
+from transferhub.control.waiting import Wait, wait
 from transferhub.errors import ConflictError, StateError
 from transferhub.model.clock import Clock, utc_now
 from transferhub.model.fleet import Load, Member
@@ -116,11 +117,6 @@ class _Carried:
     share: Share
 
 
-async def _wait(stop: asyncio.Event, duration: timedelta) -> None:
-    with suppress(TimeoutError):
-        await asyncio.wait_for(stop.wait(), duration.total_seconds())
-
-
 async def _nobody_hears(_: Member) -> None:
     return
 
@@ -143,7 +139,7 @@ class Keeper:
         rules: KeeperRules | None = None,
         lost: Callable[[Member], Awaitable[None]] = _nobody_hears,
         clock: Clock = utc_now,
-        wait: Callable[[asyncio.Event, timedelta], Awaitable[None]] = _wait,
+        wait: Wait = wait,
     ) -> None:
         """Args:
         member: this process.

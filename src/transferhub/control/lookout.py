@@ -9,6 +9,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 
 from transferhub.control.notices import Notices
+from transferhub.control.waiting import Wait, wait
 from transferhub.errors import StateError
 from transferhub.model.clock import Clock
 from transferhub.model.notice import Cause, Notice, NoticeKind
@@ -45,11 +46,6 @@ async def no_lags() -> Mapping[TaskId, datetime]:
     return {}
 
 
-async def _wait(stop: asyncio.Event, duration: timedelta) -> None:
-    with suppress(TimeoutError):
-        await asyncio.wait_for(stop.wait(), duration.total_seconds())
-
-
 class Lookout:
     """One of the lookouts of a hub; the one that holds the seat looks.
 
@@ -71,7 +67,7 @@ class Lookout:
         holder: str,
         clock: Clock,
         lags: Lags = no_lags,
-        wait: Callable[[asyncio.Event, timedelta], Awaitable[None]] = _wait,
+        wait: Wait = wait,
     ) -> None:
         self._store = store
         self._ledger = ledger

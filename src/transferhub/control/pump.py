@@ -10,6 +10,7 @@ from contextlib import suppress
 from datetime import timedelta
 
 from transferhub.control.intake import Intake
+from transferhub.control.waiting import Wait, wait
 from transferhub.errors import StoreError, TransferHubError
 from transferhub.model.event import EventSource, SourceKind
 from transferhub.model.run import Task, TaskId
@@ -32,11 +33,6 @@ _PAUSES = [timedelta(seconds=seconds) for seconds in (1, 2, 5, 10, 30)]
 OpenQueue = Callable[[Task, EventSource], Awaitable[EventQueue]]
 
 
-async def _wait(stop: asyncio.Event, duration: timedelta) -> None:
-    with suppress(TimeoutError):
-        await asyncio.wait_for(stop.wait(), duration.total_seconds())
-
-
 class Pump:
     """One of the pumps of a hub: a message is one pump's until it is deleted, so any number of
     servers may pump. It is deleted once its events are in the inbox, and not before.
@@ -50,7 +46,7 @@ class Pump:
         intake: Intake,
         open_queue: OpenQueue,
         *,
-        wait: Callable[[asyncio.Event, timedelta], Awaitable[None]] = _wait,
+        wait: Wait = wait,
     ) -> None:
         self._store = store
         self._intake = intake

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from transferhub.control.waiting import Wait, wait
 from transferhub.errors import LeaseLostError, StateError
 from transferhub.model.clock import Clock, utc_now
 from transferhub.model.run import UNDER_WAY_STATES, Run
@@ -75,15 +76,10 @@ class Reports(Protocol):
         """Removes it all; False where a process works on the run."""
 
 
-async def _wait(stop: asyncio.Event, duration: timedelta) -> None:
-    with suppress(TimeoutError):
-        await asyncio.wait_for(stop.wait(), duration.total_seconds())
-
-
 async def sweep_until(
     stop: asyncio.Event,
     *rounds: Callable[[], Awaitable[object]],
-    wait: Callable[[asyncio.Event, timedelta], Awaitable[None]] = _wait,
+    wait: Wait = wait,
 ) -> None:
     """Makes these rounds every INTERVAL until `stop` is set, whatever fails.
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from transferhub.control.schedule import due, next_runs
+from transferhub.control.waiting import Wait, wait
 from transferhub.errors import LeaseLostError, StateError
 from transferhub.model.clock import Clock, utc_now
 from transferhub.model.run import TaskId
@@ -124,13 +125,6 @@ def _ready(schedule: Schedule, moment: datetime, latest: LatestRun | None) -> da
     return moment if ended is None or schedule.overlap is Overlap.SKIP else max(moment, ended)
 
 
-async def _wait(stop: asyncio.Event, duration: timedelta) -> None:
-    try:
-        await asyncio.wait_for(stop.wait(), duration.total_seconds())
-    except TimeoutError:
-        return
-
-
 class Scheduler:
     """One of the schedulers of a hub; safe beside any number of others.
 
@@ -147,7 +141,7 @@ class Scheduler:
         *,
         holder: str,
         clock: Clock = utc_now,
-        wait: Callable[[asyncio.Event, timedelta], Awaitable[None]] = _wait,
+        wait: Wait = wait,
         patience: timedelta = PATIENCE,
     ) -> None:
         self._timetable = timetable
