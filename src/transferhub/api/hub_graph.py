@@ -6,7 +6,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from transferhub.api import channels, credentials, fleet, people, plugins, runs, tasks
+from transferhub.api import (
+    channels,
+    credentials,
+    fleet,
+    people,
+    places,
+    plugins,
+    runs,
+    task_events,
+    tasks,
+)
+from transferhub.api.argument_rule import INPUT
 from transferhub.api.graph import Graph, Resolver
 from transferhub.api.reading import SCALARS, Arguments, camel, refuse_unwritable, renamed
 from transferhub.api.specs import spec_field
@@ -30,6 +41,11 @@ QUERIES: Mapping[str, Resolver[Hub, Caller]] = {
     "users": people.users,
     "tokens": people.tokens,
     "audit": people.audit,
+    "testConnection": places.test_connection,
+    "preview": places.preview,
+    "estimate": places.estimate,
+    "taskEvents": task_events.status,
+    "eventSetup": task_events.setup,
     "channels": channels.all_channels,
     "messages": channels.messages,
     "specSchema": plugins.spec_schema,
@@ -42,6 +58,10 @@ MUTATIONS: Mapping[str, Resolver[Hub, Caller]] = {
     "resumeTask": tasks.resume,
     "deleteTask": tasks.delete,
     "setTaskLimits": tasks.set_limits,
+    "setTaskEvents": task_events.set_source,
+    "createEventToken": task_events.create_token,
+    "setUpEvents": task_events.set_up,
+    "takeDownEvents": task_events.take_down,
     "startRun": runs.start,
     "stopRun": runs.stop,
     "retryRun": runs.retry,
@@ -96,9 +116,11 @@ def _naming(resolver: Resolver[Hub, Caller]) -> Resolver[Hub, Caller]:
 
 
 def _named(field: str, arguments: Arguments) -> str:
-    if field in _IDENTS and "id" in arguments:
-        return "id"
-    if field.startswith(_SPEC):
-        spec = arguments.get("spec") or arguments["input"]["spec"]
-        return _SPEC + spec_field(field.removeprefix(_SPEC), spec)
+    root = field.partition(".")[0]
+    if "id" in arguments and (root in _IDENTS or not arguments.keys() & {root, INPUT}):
+        return "id"  # what is wrong is of what the id names
+    if field.startswith(_SPEC) and INPUT in arguments:
+        return _SPEC + spec_field(field.removeprefix(_SPEC), arguments[INPUT]["spec"])
+    if field.startswith(_SPEC) and "spec" in arguments:
+        return _SPEC + spec_field(field.removeprefix(_SPEC), arguments["spec"])
     return camel(field)

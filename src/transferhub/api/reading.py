@@ -41,6 +41,11 @@ def page_size(arguments: Arguments, *, default: int = _PAGE, most: int = MOST) -
     return int(first)
 
 
+def whole(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """Counts come as Float."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def member_of(kind: type[Member], value: str) -> Member:
     """The value of an enum of the schema."""
     return kind(value.lower())

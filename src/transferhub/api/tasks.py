@@ -16,15 +16,20 @@ from transferhub.api.reading import (
     moment,
     page_size,
     told,
+    whole,
 )
 from transferhub.api.runs import told_runs
 from transferhub.api.specs import spec_values, told_spec, told_url
 from transferhub.control.hub import Hub
 from transferhub.control.tasks import TaskDraft
 from transferhub.errors import InputError
+from transferhub.model.event import SourceKind
 from transferhub.model.pages import TaskFilter, TaskSort
 from transferhub.model.people import Caller
 from transferhub.model.run import Task, TaskId, TaskState
+
+EVENT_KINDS = {SourceKind.SQS: "QUEUE", SourceKind.WEBHOOK: "WEBHOOK"}
+"""As the schema spells them."""
 
 _MOST_MOMENTS = 100
 
@@ -51,7 +56,7 @@ async def page(hub: Hub, arguments: Arguments, caller: Caller) -> Json:
 
 
 async def get(hub: Hub, arguments: Arguments, caller: Caller) -> Json:
-    return await _told(hub, caller, await hub.tasks.get(caller, TaskId(arguments["id"])))
+    return await told_with_run(hub, caller, await hub.tasks.get(caller, TaskId(arguments["id"])))
 
 
 async def versions(hub: Hub, arguments: Arguments, caller: Caller) -> list[Json]:
@@ -77,7 +82,7 @@ async def create(hub: Hub, arguments: Arguments, caller: Caller) -> Json:
 async def update(hub: Hub, arguments: Arguments, caller: Caller) -> Json:
     ident, version = TaskId(arguments["id"]), arguments["version"]
     task = await hub.tasks.update(caller, ident, _draft(arguments), version=version)
-    return await _told(hub, caller, task)
+    return await told_with_run(hub, caller, task)
 
 
 async def clone(hub: Hub, arguments: Arguments, caller: Caller) -> Json:
@@ -86,11 +91,11 @@ async def clone(hub: Hub, arguments: Arguments, caller: Caller) -> Json:
 
 
 async def pause(hub: Hub, arguments: Arguments, caller: Caller) -> Json:
-    return await _told(hub, caller, await hub.tasks.pause(caller, TaskId(arguments["id"])))
+    return await told_with_run(hub, caller, await hub.tasks.pause(caller, TaskId(arguments["id"])))
 
 
 async def resume(hub: Hub, arguments: Arguments, caller: Caller) -> Json:
-    return await _told(hub, caller, await hub.tasks.resume(caller, TaskId(arguments["id"])))
+    return await told_with_run(hub, caller, await hub.tasks.resume(caller, TaskId(arguments["id"])))
 
 
 async def delete(hub: Hub, arguments: Arguments, caller: Caller) -> bool:
@@ -101,7 +106,7 @@ async def delete(hub: Hub, arguments: Arguments, caller: Caller) -> bool:
 
 async def set_limits(hub: Hub, arguments: Arguments, caller: Caller) -> Json:
     limits = _limits(arguments["limits"])
-    return await _told(
+    return await told_with_run(
         hub, caller, await hub.tasks.set_limits(caller, TaskId(arguments["id"]), limits)
     )
 
@@ -126,7 +131,7 @@ def _draft(arguments: Arguments) -> TaskDraft:
 
 def _limits(limits: Mapping[str, Any]) -> Json:
     """For `TaskLimits.from_json`."""
-    return {name: _whole(value) for name, value in limits.items()}
+    return {name: whole(value) for name, value in limits.items()}
 
 
 def _schedule(schedule: Mapping[str, Any]) -> Json:
@@ -145,19 +150,14 @@ def _window(window: Mapping[str, Any]) -> Json:
     if "days" in document:
         document["days"] = [day.lower() for day in document["days"]]
     if "bandwidth" in window:  # null lifts the limit
-        document["bandwidth"] = _whole(window["bandwidth"])
+        document["bandwidth"] = whole(window["bandwidth"])
     return document
-
-
-def _whole(value: Any) -> Any:  # noqa: ANN401 - any number
-    """Counts come as Float."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 # What is told
 
 
-async def _told(hub: Hub, caller: Caller, task: Task) -> Json:
+async def told_with_run(hub: Hub, caller: Caller, task: Task) -> Json:
     (only,) = await _told_with_runs(hub, caller, [task])
     return only
 
@@ -180,6 +180,7 @@ def told_task(task: Task) -> Json:
         "source": told_url(task.spec["source"]),
         "destination": told_url(task.spec["destination"]),
         "spec": told_spec(task.spec),
+        "events": told_events(task.events),
         "schedule": _told_schedule(task.schedule) if task.schedule else None,
         "limits": dict(task.limits),
         "state": told(task.state),
@@ -189,6 +190,13 @@ def told_task(task: Task) -> Json:
         "version": task.version,
         "latestRun": None,
     }
+
+
+def told_events(document: Mapping[str, Any]) -> Json | None:
+    if not document:
+        return None
+    told = {to_camel(name): value for name, value in document.items()}
+    return {**told, "kind": EVENT_KINDS[SourceKind(document["kind"])]}
 
 
 def _told_schedule(document: Mapping[str, Any]) -> Json:

@@ -9,23 +9,27 @@ from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from transferhub.control.endpoints import check_endpoint, resolve_name
+from transferhub.control.endpoints import check_endpoint, is_refused, resolve_name
 from transferhub.control.event_runs import EventRuns
 from transferhub.control.events import Events
 from transferhub.control.intake import Intake
 from transferhub.control.journal import Journal
 from transferhub.control.pump import Pump
+from transferhub.control.reach import Reach
 from transferhub.control.secrets import new_secret
 from transferhub.control.tasks import NewIdent
 from transferhub.control.vault import Credentials
 from transferhub.errors import StoreError, UnsupportedError
-from transferhub.hosts.credentials import ChosenCredentials, Origin, choose_credentials
+from transferhub.hosts.credentials import ChosenCredentials, Lent, Origin, choose_credentials
 from transferhub.hosts.hub_state import HubState
+from transferhub.hosts.lending import Lender
 from transferhub.hosts.s3 import credential_source, proxy_of
 from transferhub.hosts.stores import open_store
 from transferhub.model.clock import utc_now
 from transferhub.model.event import EventSource
 from transferhub.model.run import Task
+from transferhub.plugins.objects.location import Location
+from transferhub.plugins.objects.location import Location
 from transferhub.plugins.objects.notifications import EVENTS, Arrangement
 from transferhub.plugins.objects.spec import ObjectsSpec
 from transferhub.queues.base import EventQueue
@@ -46,9 +50,10 @@ async def _sleep(duration: timedelta) -> None:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Queues:
     """Opens the queues of tasks: with the stored keys that they name, else with those of the task's
-    source."""
+    source. What tasks of this hub may not reach is refused."""
 
-    credentials: Credentials
+    lender: Lender
+    reach: Reach
     env: Mapping[str, str]
 
     async def open(self, task: Task, source: EventSource) -> EventQueue:
@@ -56,13 +61,22 @@ class Queues:
         return await self.of(ObjectsSpec.from_json(task.spec), source)
 
     async def of(self, spec: ObjectsSpec, source: EventSource) -> SqsQueue:
-        chosen = await self._chosen(spec, source)
+        """Raises:
+        InputError: it may not be reached, or its credentials cannot be used.
+        VaultError: they cannot be opened.
+        """
+        location = spec.source
+        if source.credential:
+            only = {"credentials_file": "", "profile": "", "anonymous": False}
+            location = location.model_copy(update={"credential": source.credential, **only})
+        lent = await self.lent(location)
         endpoint = source.endpoint.rstrip("/") or _origin(source.queue_url)
         transport = TransportConfig(
-            ca_bundle=Path(spec.source.ca_bundle) if spec.source.ca_bundle else None,
-            proxy=spec.source.proxy or proxy_of(endpoint, self.env),
+            ca_bundle=Path(location.ca_bundle) if location.ca_bundle else None,
+            proxy=location.proxy or proxy_of(endpoint, self.env),
             read_timeout=2 * LONGEST_WAIT,
             connections=16,
+            refuses=is_refused if lent.guarded else None,
         )
         config = SqsConfig(
             queue_url=source.queue_url,
@@ -70,21 +84,15 @@ class Queues:
             region=source.queue_region,
             transport=transport,
         )
+        if lent.guarded:
+            await check_endpoint(endpoint, resolve_name, field="events.queue_url")
+        chosen = choose_credentials(location, self.env, lent)
         return SqsQueue(config, credential_source(chosen, source.queue_region))
 
-    async def _chosen(self, spec: ObjectsSpec, source: EventSource) -> ChosenCredentials:
-        if not source.credential:
-            return choose_credentials(spec.source, self.env)
-        fields = (await self.credentials.open(source.credential)).fields
-        return ChosenCredentials(
-            origin=Origin.VARIABLES,
-            described=f"the stored credential {source.credential}",
-            access_key=fields["access_key_id"],
-            secret_key=fields["secret_access_key"],
-            token=fields.get("session_token", ""),
-            role_arn=fields.get("role_arn", ""),
-            external_id=fields.get("external_id", ""),
-        )
+    async def lent(self, location: Location) -> Lent:
+        """What a location is reached with, if tasks of this hub may."""
+        await self.reach.check(location)
+        return await self.lender.lend([location])
 
 
 def _origin(url: str) -> str:
@@ -142,7 +150,9 @@ class SourceNotifier:
         arrangement: Arrangement,
         work: Callable[[BucketNotifications], Awaitable[bool]],
     ) -> bool:
-        store = open_store(arrangement.spec.source, env=self.queues.env)
+        source = arrangement.spec.source
+        lent = await self.queues.lent(source)
+        store = open_store(source, env=self.queues.env, lent=lent)
         try:
             await store.check()  # which finds the bucket's region
             bucket = unwrapped(store)
@@ -165,18 +175,17 @@ class EventServices:
         state: HubState,
         credentials: Credentials,
         journal: Journal,
-        env: Mapping[str, str],
+        queues: Queues,
         *,
         new_ident: NewIdent,
         guarded: bool,
     ) -> None:
         """Args:
-        env: of this machine, whose credentials tasks may name.
         guarded: whether link-local addresses and metadata services are refused.
         """
         self._state = state
         self._new_ident = new_ident
-        queues = Queues(credentials=credentials, env=env)
+        queues = Queues(credentials=credentials, env=env, guarded=guarded)
         self.verbs = Events(
             state.tasks,
             state.inbox,
