@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from tests.unit.control.hub_desk import OPERATOR, HubDesk, draft
+from tests.unit.control.hub_desk import OPERATOR, HubDesk, admit_all, draft
 from transferhub.control.events import Events
 from transferhub.control.intake import Intake
 from transferhub.control.key_ring import GivenKeys
@@ -47,7 +47,7 @@ class SourceDesk(HubDesk):
             self.ledger,
             self.journal,
             plugins,
-            admit=self.admit,
+            admit=admit_all,
             clock=lambda: self.now,
             new_ident=iter("abcdefgh").__next__,
         )

@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 
 from tests.unit.control.hub_desk import ADMIN, HOURLY, OPERATOR, START, VIEWER, HubDesk, draft
+from transferhub.control.runs import TaskSpec
 from transferhub.errors import AccessError, ConflictError, InputError, MoveError
+from transferhub.model.faults import InputErrors
 from transferhub.model.pages import RunFilter, TaskFilter
 from transferhub.model.people import Caller
 from transferhub.model.run import RunState, TaskId, TaskState
@@ -142,6 +144,24 @@ async def test_tasks_are_found_by_words(desk: HubDesk) -> None:
     films = await desk.task(name="Films")
     page = await desk.tasks.page(VIEWER, TaskFilter(words="film s3://b"))
     assert (page.items, page.total) == ((films,), 1)
+
+
+async def test_no_task_has_a_spec_that_is_not_admitted() -> None:
+    async def admit(spec: TaskSpec) -> None:
+        if "secret" in spec.title:
+            raise InputError("source", "tasks of this hub may not use it", code="not_allowed")
+
+    desk = HubDesk(admit)
+    task = await desk.task()
+    bad = draft(spec={"source": "s3://secret", "destination": "s3://b"}, name="")
+    for verb in (desk.tasks.create(OPERATOR, bad), desk.tasks.update(OPERATOR, task.ident, bad)):
+        with pytest.raises(InputErrors) as caught:
+            await verb
+        assert [(fault.field, fault.code) for fault in caught.value.faults] == [
+            ("name", "bad_input"),
+            ("spec.source", "not_allowed"),
+        ]
+    assert (await desk.tasks.page(VIEWER)).items == (task,)
 
 
 Verb = Callable[[HubDesk, Caller, TaskId], Awaitable[object]]

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from transferhub.errors import InputError
-from transferhub.hosts.credentials import Origin, choose_credentials, masked_key
+from transferhub.hosts.credentials import Lent, Origin, choose_credentials, masked_key
 from transferhub.plugins.objects.location import Location
 
 KEYS = {"access_key_id": "AKIAIOSFODNN7EXAMPLE", "secret_access_key": "hunter2"}
@@ -115,3 +115,33 @@ def test_what_is_described_holds_no_secret(tmp_path: Path) -> None:
 
 def test_a_short_key_is_not_shown_at_all() -> None:
     assert masked_key("short") == "…"
+
+
+ROLE = {**KEYS, "session_token": "t", "role_arn": "arn:aws:iam::1:role/r", "external_id": "x"}
+
+
+def test_a_hub_lends_a_stored_credential() -> None:
+    lent = Lent(credentials={"prod": ROLE})
+    chosen = choose_credentials(location(credential="prod"), VARIABLES, lent)
+    assert (chosen.origin, chosen.access_key) == (Origin.STORED, KEYS["access_key_id"])
+    assert (chosen.secret_key, chosen.token) == ("hunter2", "t")
+    assert (chosen.role_arn, chosen.external_id) == (ROLE["role_arn"], "x")
+    assert chosen.described.startswith("stored credential prod, access key AKIA…MPLE, then role")
+    assert "hunter2" not in f"{chosen}{lent}"
+
+
+@pytest.mark.parametrize(
+    ("lent", "sentence"),
+    [
+        (None, "lends it to its own runs alone"),
+        (Lent(), "there is no stored credential"),
+        (Lent(credentials={"prod": {"token": "hunter2"}}), "of kind keys"),
+    ],
+)
+def test_a_stored_credential_that_cannot_be_used_is_refused(
+    lent: Lent | None, sentence: str
+) -> None:
+    with pytest.raises(InputError, match=sentence) as caught:
+        choose_credentials(location(credential="prod"), VARIABLES, lent)
+    assert caught.value.field == "source_credential"
+    assert "hunter2" not in caught.value.message

@@ -197,6 +197,7 @@ def test_an_inventory_may_lie_on_disk() -> None:
         {"copy_mode": "stream"},
         {"source": {"url": "s3://a/x", "profile": "p", "region": "r", "addressing": "path"}},
         {"destination": {"url": "oss://b/y", "credentials_file": "/k", "proxy": "http://h"}},
+        {"source": {"url": "s3://a/x", "credential": "prod"}},
     ],
 )
 def test_how_the_work_is_done_does_not_change_the_fingerprint(values: dict[str, Any]) -> None:

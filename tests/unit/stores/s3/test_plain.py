@@ -1,5 +1,6 @@
 import asyncio
 import tracemalloc
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -31,6 +32,26 @@ async def test_a_target_and_header_values_are_kept_as_they_are() -> None:
         await transport.aclose()
     assert heads[0].startswith(b"GET /b/a/../c/./d HTTP/1.1\r\n")
     assert (headers["x-amz-meta-a"], headers["x-amz-meta-b"]) == ("ü", "ÿ")
+
+
+async def test_nothing_is_sent_to_an_address_that_is_refused() -> None:
+    """Whatever the host's name is: the address counts that is connected to."""
+    heads: list[bytes] = []
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+    asked: list[str] = []
+
+    def refuses(address: str) -> bool:
+        asked.append(address)
+        return len(asked) == 1
+
+    async with serving(answering(answer, heads)) as server:
+        url = server.url.replace("127.0.0.1", "localhost")
+        transport = PlainTransport(url, replace(CONFIG, refuses=refuses))
+        assert await fault_of(transport.send(request())) is Fault.BLOCKED
+        assert heads == []
+        assert (await transport.send(request())).status == 200
+        await transport.aclose()
+    assert asked == ["127.0.0.1"] * 2
 
 
 async def ask_twice(method: str) -> tuple[int, Fault | None]:
