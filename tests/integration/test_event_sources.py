@@ -13,9 +13,11 @@ from tests.servers.moto import MotoServer
 from tests.servers.sqs import Queue, queue_of
 from transferhub.control.journal import Journal
 from transferhub.control.key_ring import GivenKeys
+from transferhub.control.reach import OWN_MACHINE, Reach
 from transferhub.control.vault import Credentials
 from transferhub.errors import DeniedError, NotFoundError, StoreError, TransientError
 from transferhub.hosts.events import Queues, SourceNotifier
+from transferhub.hosts.lending import Lender
 from transferhub.model.clock import utc_now
 from transferhub.model.event import EventSource, SourceKind
 from transferhub.model.people import Caller, CredentialKind, How, Role
@@ -74,7 +76,8 @@ def spec(endpoint: Endpoint, bucket: str) -> ObjectsSpec:
 @pytest.fixture
 async def queues(endpoint: Endpoint) -> Queues:
     journal = Journal(MemoryAudit(), utc_now)
-    credentials = Credentials(MemoryVault(), GivenKeys("A" * 43 + "="), journal, utc_now)
+    vault, ring = MemoryVault(), GivenKeys("A" * 43 + "=")
+    credentials = Credentials(vault, ring, journal, utc_now)
     keys = {
         "access_key_id": endpoint.access_key_id,
         "secret_access_key": endpoint.secret_access_key,
@@ -85,7 +88,8 @@ async def queues(endpoint: Endpoint) -> Queues:
         "DTH_SOURCE_ACCESS_KEY_ID": endpoint.access_key_id,
         "DTH_SOURCE_SECRET_ACCESS_KEY": endpoint.secret_access_key,
     }
-    return Queues(credentials=credentials, env=env)
+    lender = Lender(vault, ring, guarded=False)
+    return Queues(lender=lender, reach=Reach(OWN_MACHINE), env=env)
 
 
 def source_of(queue: Queue, **given: str) -> EventSource:

@@ -20,7 +20,7 @@ from transferhub.control.secrets import new_secret
 from transferhub.control.tasks import NewIdent
 from transferhub.control.vault import Credentials
 from transferhub.errors import StoreError, UnsupportedError
-from transferhub.hosts.credentials import ChosenCredentials, Lent, Origin, choose_credentials
+from transferhub.hosts.credentials import Lent, choose_credentials
 from transferhub.hosts.hub_state import HubState
 from transferhub.hosts.lending import Lender
 from transferhub.hosts.s3 import credential_source, proxy_of
@@ -28,7 +28,6 @@ from transferhub.hosts.stores import open_store
 from transferhub.model.clock import utc_now
 from transferhub.model.event import EventSource
 from transferhub.model.run import Task
-from transferhub.plugins.objects.location import Location
 from transferhub.plugins.objects.location import Location
 from transferhub.plugins.objects.notifications import EVENTS, Arrangement
 from transferhub.plugins.objects.spec import ObjectsSpec
@@ -185,7 +184,6 @@ class EventServices:
         """
         self._state = state
         self._new_ident = new_ident
-        queues = Queues(credentials=credentials, env=env, guarded=guarded)
         self.verbs = Events(
             state.tasks,
             state.inbox,

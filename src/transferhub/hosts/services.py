@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import AsyncExitStack
 
+from transferhub.control.history import History
 from transferhub.control.hub import Hub
 from transferhub.control.journal import Journal
 from transferhub.control.orders import Orders, ScheduledRuns
@@ -17,7 +18,7 @@ from transferhub.control.signin import SignIn, SignInRules
 from transferhub.control.tasks import Tasks
 from transferhub.control.vault import Credentials
 from transferhub.control.workers import Workers
-from transferhub.hosts.events import EventServices
+from transferhub.hosts.events import EventServices, Queues
 from transferhub.hosts.hub_settings import HubSettings
 from transferhub.hosts.hub_state import HubState
 from transferhub.hosts.lending import Lender, grant_of
@@ -57,10 +58,11 @@ class Services:
         grant = grant_of(settings)
         ring, guarded = grant.ring, not grant.rules.metadata
         reach = Reach(grant.rules)
+        lender, env = Lender(state.vault, ring, guarded=guarded), dict(os.environ)
         looks = HostLooks(
             settings.base.state,
-            dict(os.environ),
-            Lender(state.vault, ring, guarded=guarded),
+            env,
+            lender,
             tuning=settings.base.tuning(),
             prices=settings.base.prices,
         )
@@ -76,7 +78,12 @@ class Services:
         self.scheduled = ScheduledRuns(state.tasks, clock=clock, new_ident=ident)
         credentials = Credentials(state.vault, ring, journal, clock, others=(state.channels,))
         self.events = EventServices(
-            state, credentials, journal, os.environ, new_ident=ident, guarded=guarded
+            state,
+            credentials,
+            journal,
+            Queues(lender=lender, reach=reach, env=env),
+            new_ident=ident,
+            guarded=guarded,
         )
         self.hub = Hub(
             tasks=Tasks(
@@ -102,5 +109,6 @@ class Services:
             events=self.events.verbs,
             channels=self.post.channels,
             places=Places(state.tasks, looks, reach),
+            history=History(state.tasks, state.samples, state.logs),
             journal=journal,
         )
