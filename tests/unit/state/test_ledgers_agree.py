@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
 from datetime import timedelta
+from functools import partial
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -258,9 +259,16 @@ class LedgersAgree(RuleBasedStateMachine):
         workers=st.lists(st.sampled_from(WORKERS), max_size=2),
         code=st.sampled_from(["", *CODES]),
         key=st.sampled_from(["*", "a*", "?"]),
+        keys=st.lists(_keys, max_size=2),
     )
     def manage(
-        self, verb: str, upload: UploadRecord, workers: list[WorkerId], code: str, key: str
+        self,
+        verb: str,
+        upload: UploadRecord,
+        workers: list[WorkerId],
+        code: str,
+        key: str,
+        keys: list[str],
     ) -> None:
         async def ask(_: int, ledger: Ledger) -> object:
             match verb:
@@ -272,9 +280,25 @@ class LedgersAgree(RuleBasedStateMachine):
                 case "release_held":
                     return await ledger.release_held(RUN)
                 case _:
-                    return await ledger.redrive(RUN, code=code, key=key)
+                    return await ledger.redrive(RUN, code=code, key=key, keys=keys)
 
         self.same(ask)
+
+    @rule(
+        prefix=st.sampled_from(["", "a", "a\x00", "😀", "\U0010ffff"]),
+        states=st.lists(st.sampled_from(TransferState), max_size=3),
+        code=st.sampled_from(["", *CODES]),
+        limit=st.integers(1, 4),
+    )
+    def page(self, prefix: str, states: list[TransferState], code: str, limit: int) -> None:
+        ask = partial(self.page_after, prefix=prefix, states=states, code=code, limit=limit)
+        after = ask("")
+        while after:
+            after = ask(after)
+
+    def page_after(self, after: str, **asked: Any) -> str:
+        page = self.same(lambda _, ledger: ledger.page(RUN, after=after, **asked))
+        return str(page.cursor)
 
     @rule(seldom=st.integers(0, 19))
     def forget(self, seldom: int) -> None:
