@@ -21,7 +21,8 @@
     │   ├── SignInError          who asks is not known: name, password, link, session or token
     │   └── TooManyError         too many sign-ins failed; wait
     ├── VaultError               stored credentials cannot be sealed or opened
-    └── SendError                a receiver of notifications did not accept one
+    ├── SendError                a receiver of notifications did not accept one
+    └── HubError                 a hub elsewhere cannot be reached, or does not answer as one
 
 `code` is stable and documented in docs/errors.md; a message is one sentence that says what, where
 and what to do, and never holds a secret.
@@ -180,3 +181,9 @@ class VaultError(TransferHubError):
 
 class SendError(TransferHubError):
     default_code = "not_sent"
+
+
+class HubError(TransferHubError):
+    """`code` is "hub_unreachable", "hub_tls", "no_hub" or "hub_newer"."""
+
+    default_code = "hub"

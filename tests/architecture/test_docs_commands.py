@@ -51,16 +51,26 @@ def fault_of(words: list[str], *, whole: bool = True) -> str:
     """What dth says of the words, "" where it understands them."""
     try:
         with root.make_context("dth", list(words)) as context:
-            name, command, rest = root.resolve_command(context, list(words))
-            assert command is not None
-            with command.make_context(name, rest, parent=context):
-                return ""
+            _understand(root, context)
+            return ""
     except click.exceptions.Exit:
         return ""  # --help and --version
-    except click.MissingParameter as error:
+    except (click.MissingParameter, click.BadOptionUsage) as error:
         return error.format_message() if whole else ""
     except click.ClickException as error:
         return error.format_message()
+
+
+def _understand(group: click.Group, context: click.Context) -> None:
+    """Reads what stands behind a command's own options; raises ClickException."""
+    words = [*context._protected_args, *context.args]  # noqa: SLF001 - click tells it no other way
+    if not words:
+        return
+    name, command, rest = group.resolve_command(context, words)
+    assert command is not None
+    with command.make_context(name, rest, parent=context) as inside:
+        if isinstance(command, click.Group):
+            _understand(command, inside)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))

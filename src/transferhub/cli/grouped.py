@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -24,6 +24,8 @@ SECTIONS = (
     "Writing",
     "Deleting",
     "Speed",
+    "Task",
+    "Schedule",
     "Output",
     OTHER,
 )
@@ -65,10 +67,14 @@ class Count(click.ParamType[int]):
 class Command(click.Command):
     """A command with sections of options and, after them, examples."""
 
-    def __init__(self, *args: Any, examples: str = "", **attrs: Any) -> None:
+    def __init__(self, *args: Any, examples: str = "", on_hub: bool = False, **attrs: Any) -> None:
+        """Args:
+        on_hub: it also works on a hub elsewhere, which `--server` names.
+        """
         attrs.setdefault("context_settings", dict(SETTINGS))
         super().__init__(*args, **attrs)
         self.examples = inspect.cleandoc(examples)
+        self.on_hub = on_hub
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's signature
         ctx.obj.begin(self, ctx.params)
@@ -91,6 +97,42 @@ class Command(click.Command):
             members = [option for option in options if section_of(option) == section]
             if members:
                 yield section, members
+
+
+class Family(click.Group):
+    """A command that has commands."""
+
+    def __init__(
+        self, name: str, members: Sequence[Command], *, on_hub: bool = True, **attrs: Any
+    ) -> None:
+        """Args:
+        on_hub: they also work on a hub elsewhere, which `--server` names.
+        """
+        self.on_hub = on_hub
+        attrs.setdefault("context_settings", dict(SETTINGS))
+        named: dict[str, click.Command] = {str(member.name): member for member in members}
+        super().__init__(name, named, subcommand_metavar="COMMAND [ARGS]...", **attrs)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        refuse_unknown(ctx, args[0], self.commands)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(name, member.short_help or "") for name, member in self.commands.items()]
+            )
+
+
+def refuse_unknown(ctx: click.Context, name: str, known: Collection[str]) -> None:
+    """Raises NoSuchCommand, with the nearest one that there is."""
+    if name not in known and not name.startswith("-"):
+        raise click.NoSuchCommand(name, possibilities=known, ctx=ctx)
 
 
 def section_of(option: click.Option) -> str:

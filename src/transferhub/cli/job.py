@@ -62,6 +62,7 @@ HUB_FLAGS = (
     "behind_proxy",
     "runs",
     "name",
+    "log_format",
 )
 """The same of a hub."""
 
@@ -187,7 +188,8 @@ def _place(params: Params, side: Literal["source", "destination"], faults: Fault
 
 
 def _side(params: Params, side: str) -> dict[str, Any]:
-    values = {field: params.get(f"{side}_{field}") for field in SIDE_FIELDS.values()}
+    names = (*SIDE_FIELDS.values(), "credential")
+    values = {field: params.get(f"{side}_{field}") for field in names}
     for field in ("credentials_file", "ca_bundle"):
         values[field] = _absolute(values[field])
     return {field: value for field, value in values.items() if value not in (None, False)}

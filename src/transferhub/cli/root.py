@@ -9,7 +9,7 @@ import click
 
 from transferhub import __version__
 from transferhub.cli.exits import MEANING
-from transferhub.cli.grouped import SETTINGS, write_verbatim
+from transferhub.cli.grouped import SETTINGS, refuse_unknown, write_verbatim
 
 COMMANDS: Mapping[str, str] = {
     "transfer": "Copy what is new or changed from one location to another.",
@@ -20,8 +20,15 @@ COMMANDS: Mapping[str, str] = {
     "redrive": "Try the failed objects of a run again.",
     "resume": "Go on with a run that was interrupted.",
     "report": "Print where the report of a run is.",
+    "task": "Create, change, start and stop the tasks of a hub.",
+    "user": "List, create and change who may sign in to a hub.",
+    "token": "List, make and revoke API tokens of a hub.",
+    "credential": "List, store and delete the credentials that tasks name.",
+    "workers": "List the processes of a hub, and take them out of service.",
+    "audit": "Show who changed what on a hub.",
     "up": "Start the hub: tasks, schedules, API, and their runs on this machine.",
     "worker": "Carry runs of a hub on this machine, too.",
+    "database": "Show, upgrade, back up and restore the database.",
     "doctor": "Check settings, versions, stores and clock.",
 }
 """Name to what it does, as the overview says it; known without loading any command."""
@@ -45,10 +52,11 @@ class Root(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        name = args[0]
-        if name not in COMMANDS and not name.startswith("-"):
-            raise click.NoSuchCommand(name, possibilities=COMMANDS, ctx=ctx)
-        return super().resolve_command(ctx, args)
+        refuse_unknown(ctx, args[0], COMMANDS)
+        name, command, rest = super().resolve_command(ctx, args)
+        if ctx.params.get("server") and not getattr(command, "on_hub", False):
+            raise click.UsageError(f"dth {name} works on this machine; leave --server out.", ctx)
+        return name, command, rest
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -67,12 +75,40 @@ def _print_version(ctx: click.Context, _param: click.Parameter, asked: bool) -> 
         ctx.exit()
 
 
+_FAR = [
+    click.Option(
+        ["--server"],
+        metavar="URL",
+        help="Work on the hub there, and not on this machine's state. [env: DTH_SERVER]",
+    ),
+    click.Option(
+        ["--token"],
+        metavar="TOKEN",
+        help="API token for --server: @FILE, - for standard input, or the token itself, which"
+        " others on this machine can then see. [env: DTH_TOKEN]",
+    ),
+    click.Option(
+        ["--token-file"],
+        metavar="FILE",
+        help="File that holds the API token. [env: DTH_TOKEN_FILE]",
+    ),
+    click.Option(
+        ["--ca-bundle"],
+        metavar="FILE",
+        help="PEM certificates to trust for --server, besides the system's. [env: DTH_CA_BUNDLE]",
+    ),
+]
+
+FAR_OPTIONS = tuple(str(option.name) for option in _FAR)
+"""What names a hub elsewhere."""
+
 root = Root(
     name="dth",
     help="Moves objects between object stores and folders, and proves that nothing was lost."
     " Each command explains itself: dth COMMAND --help.",
     context_settings=dict(SETTINGS),
     params=[
+        *_FAR,
         click.Option(
             ["--version"],
             is_flag=True,
@@ -80,6 +116,6 @@ root = Root(
             expose_value=False,
             callback=_print_version,
             help="Print the version.",
-        )
+        ),
     ],
 )

@@ -10,13 +10,14 @@ import click
 
 from transferhub.cli import options
 from transferhub.cli.app import App
+from transferhub.cli.desk import server_of
 from transferhub.cli.documents import failure_document, group_document, print_json
 from transferhub.cli.exits import ExitCode
+from transferhub.cli.far_runs import list_failures
 from transferhub.cli.grouped import Command, Count, Option
 from transferhub.cli.host import Host
 from transferhub.cli.job import Params
-from transferhub.cli.summary import group_lines
-from transferhub.cli.text import counted, local_time, table, visible
+from transferhub.cli.run_lines import failures_lines
 from transferhub.model.transfer import RunId, TransferRecord
 
 _PAGE = 1_000
@@ -28,8 +29,11 @@ EXAMPLES = """
 """
 
 
-@click.pass_obj
-def failures(app: App, /, **params: Any) -> ExitCode:
+@click.pass_context
+def failures(context: click.Context, /, **params: Any) -> ExitCode:
+    if server_of(context):
+        return list_failures(context, params)
+    app: App = context.obj
     with app.session(params) as session:
         run = session.host.show(RunId(params["run"]))[0].ident
         groups = session.host.failure_groups(run)
@@ -41,10 +45,9 @@ def failures(app: App, /, **params: Any) -> ExitCode:
                 "failures": [failure_document(record) for record in records],
             }
             print_json(document, app.out)
-        elif groups:
-            app.out.lines([f"Run {run}", *group_lines(groups), *_listed(records, params, run)])
         else:
-            app.out.line(f"Nothing failed in run {run}.")
+            again = f"dth redrive {run}"
+            app.out.lines(failures_lines(run, groups, records, limit=params["limit"], again=again))
     return ExitCode.OK
 
 
@@ -60,37 +63,13 @@ def every_failure(host: Host, run: RunId, params: Params) -> Iterator[TransferRe
             return
 
 
-def _listed(records: list[TransferRecord], params: Params, run: RunId) -> list[str]:
-    if not records:
-        return ["", "None of them matches --code and --key."]
-    lines = [""]
-    for record in records:
-        lines += failure_lines(record)
-    if len(records) == params["limit"]:
-        lines += ["", f"These are the first {len(records):,}; more with --limit."]
-    steps = [(f"dth redrive {run}", "tries them again; --code and --key choose")]
-    return [*lines, "", "Next:", *(f"  {line}" for line in table(steps))]
-
-
-def failure_lines(record: TransferRecord) -> list[str]:
-    """A key, why it failed, and its attempts before that."""
-    earlier = record.history[:-1] if record.history else ()
-    return [
-        f"{record.transfer.action.value} {visible(record.transfer.key)}",
-        f"  {record.code} after {counted(record.attempts, 'attempt')}: {visible(record.message)}",
-        *(
-            f"  {local_time(attempt.at)}  {attempt.code}: {visible(attempt.message)}"
-            for attempt in earlier
-        ),
-    ]
-
-
 command = Command(
     "failures",
     callback=failures,
     short_help="Show what failed in a run, and why.",
     help="Show what failed in a run: first counted by error code, then each key with its attempts.",
     examples=EXAMPLES,
+    on_hub=True,
     params=options.chain(
         [options.run_argument()],
         options.filter_options(),

@@ -8,15 +8,18 @@ import click
 
 from transferhub.cli import options
 from transferhub.cli.app import App
-from transferhub.cli.commands.runs import duration
+from transferhub.cli.desk import server_of
 from transferhub.cli.documents import print_json, show_document
 from transferhub.cli.exits import ExitCode
+from transferhub.cli.far_runs import show_run
 from transferhub.cli.grouped import Command
 from transferhub.cli.places import route
+from transferhub.cli.run_lines import duration
+from transferhub.cli.standing import hub_steps
 from transferhub.cli.summary import balance_lines, group_lines, next_lines, noted_lines
 from transferhub.cli.text import NOTHING, counted, local_time, status_words, table, visible
 from transferhub.engine.progress import Summary
-from transferhub.model.run import Run, RunState, Task
+from transferhub.model.run import Run, RunState, Task, Trigger
 from transferhub.model.transfer import Action, RunId, Totals, TransferState
 from transferhub.model.units import format_bytes, format_count
 
@@ -26,8 +29,11 @@ EXAMPLES = """
 """
 
 
-@click.pass_obj
-def show(app: App, /, **params: Any) -> ExitCode:
+@click.pass_context
+def show(context: click.Context, /, **params: Any) -> ExitCode:
+    if server_of(context):
+        return show_run(context, params)
+    app: App = context.obj
     with app.session(params) as session:
         run, task, totals = session.host.show(RunId(params["run"]))
         if session.json:
@@ -44,7 +50,9 @@ def show(app: App, /, **params: Any) -> ExitCode:
                 *noted_lines(noted),
                 *group_lines(groups),
             ]
-            if not (run.state is RunState.RUNNING and at_work):
+            if run.trigger is not Trigger.COMMAND:
+                lines += hub_steps(run, failed=failed)
+            elif not (run.state is RunState.RUNNING and at_work):
                 lines += next_lines(
                     run.ident, run.state, failed=failed, noted=noted, code=run.error_code
                 )
@@ -98,6 +106,7 @@ command = Command(
     short_help="Show one run: its state, its counts, what to do next.",
     help="Show one run: its state, its phases, counts that balance, and what to do next.",
     examples=EXAMPLES,
+    on_hub=True,
     params=options.chain(
         [options.run_argument()], options.output_options(progress=False, json="the run")
     ),

@@ -1,0 +1,76 @@
+"""What is given to a hub, as its inputs spell it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from transferhub.errors import InputError
+from transferhub.model.limits import TaskLimits
+from transferhub.model.schedule import Schedule
+
+Json = dict[str, Any]
+
+_SIDES = ("source", "destination")
+_MADE = ("_sha256", "_given")
+
+
+def camel(name: str) -> str:
+    """The field as a hub spells it.
+
+    >>> camel("part_size")
+    'partSize'
+    """
+    first, *others = name.split("_")
+    return first + "".join(part.capitalize() for part in others)
+
+
+def task_input(definition: Mapping[str, Any]) -> Json:
+    """Of a definition, as `cli.tasks.definition` writes it."""
+    given: Json = {
+        "name": definition["name"],
+        "kind": definition["kind"].upper(),
+        "spec": _spec(definition["spec"]),
+        "description": definition.get("description", ""),
+        "tags": list(definition.get("tags", ())),
+        "limits": limits_input(definition.get("limits", {})),
+    }
+    if definition.get("schedule"):
+        given["schedule"] = _schedule(definition["schedule"])
+    return given
+
+
+def limits_input(limits: Mapping[str, Any]) -> Json:
+    return TaskLimits.from_json(limits).to_json()
+
+
+def _spec(spec: Mapping[str, Any]) -> Json:
+    given = {camel(name): value for name, value in spec.items() if not name.endswith(_MADE)}
+    for side in _SIDES:
+        given[side] = _location(spec[side])
+    if not isinstance(spec.get("inventory", ""), str):
+        raise InputError(
+            "spec.inventory", "a hub elsewhere takes the URL of its manifest.json alone"
+        )
+    classes = spec.get("storage_class")
+    if isinstance(classes, Mapping):
+        given["storageClass"] = ",".join(f"{source}={target}" for source, target in classes.items())
+    return given
+
+
+def _location(place: str | Mapping[str, Any]) -> Json:
+    if isinstance(place, str):
+        return {"url": place}
+    return {camel(name): value for name, value in place.items()}
+
+
+def _schedule(schedule: Mapping[str, Any]) -> Json:
+    kept = Schedule.from_json(schedule).to_json()
+    given = {camel(name): value for name, value in kept.items()}
+    for name in ("overlap", "catchUp"):
+        given[name] = given[name].upper()
+    given["windows"] = [
+        {**window, "kind": window["kind"].upper(), "days": [day.upper() for day in window["days"]]}
+        for window in kept["windows"]
+    ]
+    return given
