@@ -44,7 +44,10 @@ HUB_NAMES = frozenset(
 )  # fmt: skip
 """The settings of a hub, which `hub_settings` reads; every command knows them by name."""
 
-_VARIABLES = SIDE_VARIABLES | {"DTH_CONFIG", "DTH_VAULT_KEY", "DTH_SERVER", "DTH_TOKEN"}
+FAR_VARIABLES = frozenset({"DTH_SERVER", "DTH_TOKEN", "DTH_TOKEN_FILE", "DTH_CA_BUNDLE"})
+"""What names a hub elsewhere, to the commands that can work there."""
+
+_VARIABLES = SIDE_VARIABLES | FAR_VARIABLES | {"DTH_CONFIG", "DTH_VAULT_KEY"}
 
 _LEAST_MEMORY = 16 << 20
 _MOST_PROCESSES = 1_024
