@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from tests.servers.process import Scoped, ServerError, ServerProcess
 
-_LINK = re.compile(r"sign in once.*?(http://\S+)#token=(\S+)")
+LINK = re.compile(r"sign in once.*?(http://\S+)#token=(\S+)")
 _TIMEOUT_S = 60
 
 
@@ -101,11 +101,11 @@ class HubServer(Scoped):
         return self._log()[self._begun :].decode(errors="replace").splitlines()
 
     def _answers(self) -> bool:
-        return any(_LINK.search(line) for line in self.said())
+        return any(LINK.search(line) for line in self.said())
 
     def _link(self) -> tuple[str, str]:
         for line in self.said():
-            if found := _LINK.search(line):
+            if found := LINK.search(line):
                 return found[1], found[2]
         raise ServerError(f"the hub printed no link:\n{self.process.log_tail()}")
 
