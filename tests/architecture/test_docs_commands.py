@@ -17,6 +17,7 @@ PAGES = [
 
 BASH = re.compile(r"^```bash\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`(dth [^`\n]+)`")
+PROGRAM = re.compile(r"(?:[\w.~-]*/)*dth")
 PLACEHOLDERS = re.compile(r"…|\bCOMMAND\b")
 
 
@@ -40,7 +41,7 @@ def _commands_in(line: str) -> Iterator[list[str]]:
         yield shlex.split(inner)[1:]
     words = shlex.split(line.partition(" | ")[0].partition(" > ")[0], comments=True)
     for at, word in enumerate(words):
-        if word == "dth" or word.endswith("/dth"):
+        if PROGRAM.fullmatch(word):
             rest = words[at + 1 :]
             if rest:
                 yield rest
