@@ -136,7 +136,7 @@ class SamplesSuite:
             await samples.add(RUN, TASK, sample(at, at % 14, workers=at % 5, done=at))
         span = (OfRun(RUN), START, START + 600 * SECOND)
         before = [told(point) for point in await samples.series(*span, points=2)]
-        now, merged = START + 3 * HOUR, 0
+        now, merged = START + HOUR, 0
         while count := await samples.thin(FIRST, now):
             merged += count
         assert merged == 300
@@ -147,7 +147,7 @@ class SamplesSuite:
         for at in (0, 2, 31):
             await samples.add(RUN, TASK, sample(at, done=at))
             await samples.add(NEXT, TASK, sample(at, done=at + 1))
-        assert await samples.thin(FIRST, START + 3 * HOUR) == 6
+        assert await samples.thin(FIRST, START + HOUR) == 6
         for run, more in ((RUN, 0), (NEXT, 1)):
             points = await samples.series(OfRun(run), START, START + HOUR, points=3_600)
             assert [at.last.objects for at in points] == [2 + more, 31 + more]
@@ -155,9 +155,9 @@ class SamplesSuite:
     async def test_what_is_young_is_not_thinned(self, samples: Samples) -> None:
         for at in (0, 2, 40):
             await samples.add(RUN, TASK, sample(at, done=at))
-        assert await samples.thin(FIRST, START + FIRST.age + 29 * SECOND) == 0
-        assert await samples.thin(FIRST, START + FIRST.age + 30 * SECOND) == 2
-        assert await samples.thin(FIRST, START + FIRST.age + 30 * SECOND) == 0
+        assert await samples.thin(FIRST, START + 29 * SECOND) == 0
+        assert await samples.thin(FIRST, START + 30 * SECOND) == 2
+        assert await samples.thin(FIRST, START + 30 * SECOND) == 0
 
     async def test_what_was_thinned_is_thinned_further(self, samples: Samples) -> None:
         for at in (0, 2, 31, 400):
@@ -176,7 +176,7 @@ class SamplesSuite:
         for at in range(0, 300, 2):
             await many_samples[0].add(RUN, TASK, sample(at, at, done=at))
         counts = await asyncio.gather(
-            *(at.thin(FIRST, START + 3 * HOUR) for at in many_samples for _ in range(2))
+            *(at.thin(FIRST, START + HOUR) for at in many_samples for _ in range(2))
         )
         assert sum(counts) == 150
         [point] = await many_samples[0].series(OfRun(RUN), START, START + HOUR, points=1)
@@ -185,7 +185,7 @@ class SamplesSuite:
     async def test_what_is_old_is_purged_at_any_step(self, samples: Samples) -> None:
         for at in (0, 2):
             await samples.add(RUN, TASK, sample(at))
-        await samples.thin(FIRST, START + 3 * HOUR)
+        await samples.thin(FIRST, START + HOUR)
         for at in (100, 200):
             await samples.add(RUN, TASK, sample(at))
         assert await samples.purge(START + 200 * SECOND) == 2

@@ -6,7 +6,7 @@ import gc
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ import click
 
 from transferhub.cli.documents import cut_off_document, print_json, summary_document
 from transferhub.cli.exits import ExitCode, exit_of_status
-from transferhub.cli.faults import masked, shown
+from transferhub.cli.faults import shown
 from transferhub.cli.host import Host, OpenHost
 from transferhub.cli.job import Params, read_all, read_hub_settings, read_settings
 from transferhub.cli.lines import Lines, Quiet
@@ -23,6 +23,7 @@ from transferhub.cli.streams import Stream
 from transferhub.cli.summary import summary_lines
 from transferhub.engine.progress import Summary
 from transferhub.errors import TransferHubError
+from transferhub.hosts.masking import masked
 from transferhub.model.run import RunState
 from transferhub.model.transfer import FailureGroup, RunId
 
@@ -77,9 +78,14 @@ class App:
     @contextmanager
     def process(self, params: Params) -> Iterator[tuple[HubSettings, Callable[[str], None]]]:
         """The settings of a process that runs until it is stopped, and what tells of it."""
+        from transferhub.hosts.logs import LogRules, Mask, logs_written
+        from transferhub.hosts.settings import LogLevel
+
         settings = read_all(lambda faults: read_hub_settings(params, faults))
         level = "debug" if self.debug else settings.base.log.value
-        with log_shown(level, Quiet(), self.err):
+        rules = LogRules(format=settings.log_format, level=level)
+        settings = replace(settings, base=replace(settings.base, log=LogLevel(level)))
+        with logs_written(rules, self.err.line, Mask()):
             for warning in settings.base.warnings:
                 self.err.line(f"dth: {shown(warning)}")
             yield settings, lambda sentence: self.out.line(f"dth: {shown(sentence)}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import traceback
 
@@ -12,8 +11,8 @@ from transferhub.cli.exits import ExitCode, exit_of_error
 from transferhub.cli.streams import Stream
 from transferhub.cli.text import visible
 from transferhub.errors import InputError, TransferHubError
+from transferhub.hosts.masking import masked
 
-_SECRET_NAMES = re.compile(r"(?:SECRET|TOKEN|PASSWORD|VAULT_KEY)(?!.*_FILE$)", re.IGNORECASE)
 _FIELD = re.compile(r"(?<![\w-])[a-z]+(?:_[a-z0-9]+)+(?![\w-])|(?<=\bneeds )[a-z]+\b")
 
 
@@ -56,14 +55,6 @@ def sentence_of(error: TransferHubError, command: click.Command | None) -> str:
 def shown(sentence: str) -> str:
     """One line without secrets and without what would move the cursor."""
     return visible(masked(sentence))
-
-
-def masked(text: str) -> str:
-    """The text without secrets that the environment holds."""
-    for name, value in os.environ.items():
-        if _SECRET_NAMES.search(name) and len(value) >= 8:  # noqa: PLR2004 - shorter ones are words
-            text = text.replace(value, "***")
-    return text
 
 
 def _typed_name(field: str, command: click.Command) -> str:

@@ -7,9 +7,9 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from transferhub.cli.faults import masked
 from transferhub.cli.lines import Quiet
 from transferhub.cli.streams import Stream
+from transferhub.hosts.masking import masked
 
 _FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 

@@ -323,6 +323,11 @@ def process_options() -> list[Option]:
             metavar="COUNT",
             help="Runs that this machine carries at once; 0 for none. [env: DTH_RUNS; default: 4]",
         ),
+        Option(
+            ["--log-format"],
+            metavar="FORMAT",
+            help="console or json, an object a line. [env: DTH_LOG_FORMAT; default: console]",
+        ),
         database_option(),
         *speed_options(),
         *output_options(progress=False, json=""),

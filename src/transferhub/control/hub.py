@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from transferhub.control.channels import Channels
 from transferhub.control.events import Events
+from transferhub.control.history import History
 from transferhub.control.journal import Journal
 from transferhub.control.orders import Orders
 from transferhub.control.people import Accounts
@@ -27,4 +28,5 @@ class Hub:
     events: Events
     channels: Channels
     places: Places
+    history: History
     journal: Journal

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import signal
+import sys
 import time
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack, suppress
@@ -18,7 +19,7 @@ from typing import Any
 from transferhub.control.event_runs import must_wait
 from transferhub.control.keeper import Leave, Rates, Share
 from transferhub.control.schedule import may_work, window_now
-from transferhub.engine.progress import Progress
+from transferhub.engine.progress import Progress, Summary
 from transferhub.engine.tuning import Tuning
 from transferhub.errors import (
     LeaseLostError,
@@ -27,9 +28,11 @@ from transferhub.errors import (
     TransferHubError,
 )
 from transferhub.hosts.carrier import Carrier, State
+from transferhub.hosts.chronicle import Chronicle
 from transferhub.hosts.crew import WorkerProcesses
 from transferhub.hosts.following import open_following
 from transferhub.hosts.lending import Grant, lent_for_run
+from transferhub.hosts.logs import LogRules, Mask, logs_written
 from transferhub.hosts.steering import Steering
 from transferhub.launchers.pipes import receive
 from transferhub.model.clock import utc_now
@@ -62,6 +65,7 @@ class Assignment:
         tuning: what this machine allows, all of its runs together.
         lease: how long the run stays with a silent keeper.
         grant: what this machine gives to runs.
+        log: how this process writes its log.
     """
 
     run: RunId
@@ -73,6 +77,7 @@ class Assignment:
     share: Share
     lease: timedelta
     grant: Grant
+    log: LogRules
 
 
 def main(pipe: Connection) -> None:
@@ -85,19 +90,27 @@ def main(pipe: Connection) -> None:
     except (EOFError, OSError):
         return
     processes = WorkerProcesses(assignment.tuning.processes - 1)
+    mask = Mask()
     try:
-        asyncio.run(_Carriage(assignment, pipe, processes).run())
+        with logs_written(assignment.log, _write, mask):
+            asyncio.run(_Carriage(assignment, pipe, processes, mask).run())
     finally:
         processes.close()
 
 
+def _write(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+
+
 class _Carriage:
     def __init__(
-        self, assignment: Assignment, pipe: Connection, processes: WorkerProcesses
+        self, assignment: Assignment, pipe: Connection, processes: WorkerProcesses, mask: Mask
     ) -> None:
         self._assignment = assignment
         self._pipe = pipe
         self._processes = processes
+        self._mask = mask
+        self._chronicle: Chronicle | None = None
         self._share = assignment.share
         self._steering = Steering(assignment.tuning)
         self._leaving = asyncio.Event()
@@ -117,6 +130,9 @@ class _Carriage:
             if task is None:
                 raise RunError(f"run {run.ident} belongs to a task that is not there any more")
             await self._heed(state, task)
+            self._chronicle = await stack.enter_async_context(
+                Chronicle.open(assignment.database, run, self._mask, worker=assignment.keeper)
+            )
             work = self._join if assignment.joins else self._carry
             await self._beside(state, run, task, work(state, run, task))
 
@@ -157,9 +173,11 @@ class _Carriage:
             async with AsyncExitStack() as stack:
                 following = await self._following(state, run, spec, stack)
                 while await self._open_window(run):
-                    await carrier.carry(
+                    log.info("begins", extra=self._about("run_begun"))
+                    summary = await carrier.carry(
                         state, run, spec, self._processes, self._steering, following=following
                     )
+                    self._tell_end(summary)
                     if not self._closed:
                         break
         except RunError as error:
@@ -172,9 +190,25 @@ class _Carriage:
         except (LeaseLostError, StateError):
             raise
         except TransferHubError as error:
+            log.error("%s", error.message, extra=self._about("run_failed"))  # noqa: TRY400 - told
             await self._fail(state, error)
         if self._steering.handed_over:
             await state.tasks.release_run(run)
+
+    def _tell_end(self, summary: Summary) -> None:
+        about = self._about("run_handed_over" if self._steering.handed_over else "run_ended")
+        log.info(
+            "%s: %s copied, %s failed, %s deleted, %s wait; %s bytes",
+            "given back" if self._steering.handed_over else summary.status.value,
+            summary.done,
+            summary.failed + summary.delete_failed,
+            summary.deleted,
+            summary.waiting,
+            summary.bytes,
+            extra=about,
+        )
+        if summary.error:
+            log.error("%s", summary.error, extra=self._about("run_failed"))
 
     async def _equipped(self, task: Task) -> tuple[ObjectsSpec, Carrier]:
         """With the task's credentials as they are now."""
@@ -182,6 +216,8 @@ class _Carriage:
         spec, lent = await lent_for_run(
             ObjectsSpec.from_json(task.spec), assignment.grant, assignment.database
         )
+        for secret in lent.secrets:
+            self._mask.hide(secret)
         carrier = Carrier(
             assignment.folder,
             assignment.database,
@@ -323,6 +359,8 @@ class _Carriage:
                     return
 
     def _observe(self, progress: Progress) -> None:
+        if self._chronicle is not None:
+            self._chronicle.observe(progress)
         now = time.monotonic()
         if now - self._told_at >= _RATES_SECONDS:
             self._told_at = now

@@ -72,6 +72,19 @@ class Lent:
     credentials: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
     guarded: bool = True
 
+    @property
+    def secrets(self) -> frozenset[str]:
+        """What of it may be seen nowhere."""
+        return frozenset(
+            value
+            for fields in self.credentials.values()
+            for name, value in fields.items()
+            if name not in _SEEN
+        )
+
+
+_SEEN = frozenset({"access_key_id", "role_arn", "external_id"})
+
 
 class _File(BaseModel):
     """The JSON of a credentials file."""

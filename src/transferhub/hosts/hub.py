@@ -20,9 +20,11 @@ from transferhub.control.keeper import KeeperRules
 from transferhub.control.openid import OpenId
 from transferhub.control.scheduler import Scheduler
 from transferhub.errors import InputError
+from transferhub.hosts.chronicle import runs_logged
 from transferhub.hosts.hub_settings import HubSettings, check_exposure
 from transferhub.hosts.hub_state import HubState
 from transferhub.hosts.locks import HUB_LOCK, only_process
+from transferhub.hosts.logs import Mask
 from transferhub.hosts.members import new_member, open_keeper
 from transferhub.hosts.openid import open_provider, provider_origins, sign_in_config
 from transferhub.hosts.retention import forget_reports, forget_shared
@@ -65,6 +67,9 @@ async def _serve(
         if not base.database:
             await _pick_up(state, talk)
         member = new_member(MemberKind.SERVER, settings.name)
+        await stack.enter_async_context(
+            runs_logged(state.tasks, state.logs, Mask(), worker=member.ident)
+        )
         keeper = await open_keeper(state, settings, member, KeeperRules(slots=settings.runs))
         scheduler = Scheduler(
             services.scheduled, services.scheduled, state.seats, holder=member.ident

@@ -10,6 +10,7 @@ from typing import Self
 from transferhub.hosts.state import make_folder
 from transferhub.state.base import Fleet, Ledger, Seats, TaskStore
 from transferhub.state.events import Inbox
+from transferhub.state.history import Logs, Samples
 from transferhub.state.notices import ChannelStore, Outbox
 from transferhub.state.people import Audit, People, Vault
 from transferhub.state.sql import SqlLedger, SqlTaskStore
@@ -18,8 +19,10 @@ from transferhub.state.sql.channels import SqlChannels
 from transferhub.state.sql.database import Database
 from transferhub.state.sql.events import SqlInbox
 from transferhub.state.sql.fleet import SqlFleet
+from transferhub.state.sql.logs import SqlLogs
 from transferhub.state.sql.outbox import SqlOutbox
 from transferhub.state.sql.people import SqlPeople
+from transferhub.state.sql.samples import SqlSamples
 from transferhub.state.sql.seats import SqlSeats
 from transferhub.state.sql.vault import SqlVault
 
@@ -38,6 +41,8 @@ class HubState:
     channels: ChannelStore
     outbox: Outbox
     inbox: Inbox
+    samples: Samples
+    logs: Logs
 
     @classmethod
     async def open(cls, folder: Path, url: str, stack: AsyncExitStack) -> Self:
@@ -64,4 +69,6 @@ class HubState:
             channels=SqlChannels(shared),
             outbox=SqlOutbox(shared),
             inbox=SqlInbox(shared),
+            samples=SqlSamples(shared),
+            logs=SqlLogs(shared),
         )

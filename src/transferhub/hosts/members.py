@@ -13,6 +13,7 @@ from transferhub.hosts import carriage
 from transferhub.hosts.hub_settings import HubSettings
 from transferhub.hosts.hub_state import HubState
 from transferhub.hosts.lending import grant_of
+from transferhub.hosts.logs import LogRules
 from transferhub.hosts.post import open_notices
 from transferhub.hosts.state import database_url
 from transferhub.launchers.local import LocalLauncher
@@ -62,6 +63,9 @@ async def open_keeper(
             share=share,
             lease=rules.lease,
             grant=grant,
+            log=LogRules(
+                format=hub_settings.log_format, level=settings.log.value, worker=member.ident
+            ),
         )
 
     launcher = LocalLauncher(carriage.main, assign)

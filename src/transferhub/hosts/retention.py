@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from functools import partial
 
 from transferhub.control.retention import ReportRetention, Retention, Shelf, sweep_until
 from transferhub.control.signin import SignIn
 from transferhub.hosts.hub_settings import HubSettings
 from transferhub.hosts.hub_state import HubState
 from transferhub.hosts.reports import ReportFolder
+from transferhub.model.history import THINNINGS, Thinning
+from transferhub.state.history import Samples
 
 
 async def forget_shared(
@@ -27,11 +30,20 @@ async def forget_shared(
         keep=settings.keep_runs,
         shelves=[
             Shelf(name="sign-ins", keep=timedelta(), purge=lambda _: sign_in.purge()),
+            Shelf(name="samples", keep=settings.keep_samples, purge=state.samples.purge),
+            Shelf(name="logs", keep=settings.keep_logs, purge=state.logs.purge),
+            *(_thinned(state.samples, thinning) for thinning in THINNINGS),
         ],
+        forget=(state.samples.forget, state.logs.forget),
         holder=holder,
     )
     await sweep_until(leave, retention.round)
     await retention.leave()
+
+
+def _thinned(samples: Samples, thinning: Thinning) -> Shelf:
+    name = f"samples thinned to {thinning.coarse}"
+    return Shelf(name=name, keep=thinning.age, purge=partial(samples.thin, thinning))
 
 
 async def forget_reports(leave: asyncio.Event, state: HubState, settings: HubSettings) -> None:

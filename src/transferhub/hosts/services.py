@@ -108,7 +108,7 @@ class Services:
             credentials=credentials,
             events=self.events.verbs,
             channels=self.post.channels,
-            places=Places(state.tasks, looks, reach),
+            places=Places(state.tasks, looks, reach, journal),
             history=History(state.tasks, state.samples, state.logs),
             journal=journal,
         )

@@ -8,8 +8,10 @@ from contextlib import AsyncExitStack
 
 from transferhub.control.keeper import KeeperRules
 from transferhub.errors import InputError
+from transferhub.hosts.chronicle import runs_logged
 from transferhub.hosts.hub_settings import HubSettings
 from transferhub.hosts.hub_state import HubState
+from transferhub.hosts.logs import Mask
 from transferhub.hosts.members import new_member, open_keeper
 from transferhub.hosts.retention import forget_reports
 from transferhub.hosts.state import database_url
@@ -38,6 +40,9 @@ async def _work(settings: HubSettings, talk: Callable[[str], None]) -> None:
     async with AsyncExitStack() as stack:
         state = await HubState.open(base.state, database_url(base), stack)
         member = new_member(MemberKind.WORKER, settings.name)
+        await stack.enter_async_context(
+            runs_logged(state.tasks, state.logs, Mask(), worker=member.ident)
+        )
         keeper = await open_keeper(state, settings, member, KeeperRules(slots=settings.runs))
         talk(f"worker {member.ident} takes up to {settings.runs} runs at once; Ctrl-C stops it")
         forgetting = asyncio.create_task(forget_reports(leave, state, settings))

@@ -80,7 +80,7 @@ class Point:
 
 
 class Thinning(NamedTuple):
-    """Samples of the step `fine` become one for each `coarse` once they are older than `age`."""
+    """Samples of the step `fine` become one for each `coarse` once they are of this age."""
 
     age: timedelta
     fine: timedelta

@@ -38,9 +38,9 @@ class Samples(Protocol):
         """The time from `since` until before `until` in up to `points` stretches of one length, in
         their order, without those that have no sample."""
 
-    async def thin(self, thinning: Thinning, now: datetime) -> int:
-        """Merges some samples as `thinning` says, the oldest first: nothing is lost of counts,
-        means and peaks. Returns how many it merged; 0 once there are none left."""
+    async def thin(self, thinning: Thinning, before: datetime) -> int:
+        """Merges some samples of before then into one for each step, the oldest first: nothing is
+        lost of counts, means and peaks. Returns how many it merged; 0 once there are none left."""
 
     async def purge(self, before: datetime) -> int:
         """Forgets what is older; returns how many samples."""

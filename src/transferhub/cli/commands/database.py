@@ -11,10 +11,11 @@ from transferhub.cli import options
 from transferhub.cli.app import App
 from transferhub.cli.documents import Document, as_json
 from transferhub.cli.exits import ExitCode
-from transferhub.cli.faults import masked, shown
+from transferhub.cli.faults import shown
 from transferhub.cli.grouped import Command, Family
 from transferhub.cli.job import read_all, read_settings
 from transferhub.cli.text import NOTHING, table
+from transferhub.hosts.masking import masked
 from transferhub.model.units import format_bytes, format_count
 from transferhub.model.usage import DatabaseUse, DiskUse
 

@@ -11,11 +11,11 @@ from transferhub.cli import options
 from transferhub.cli.app import App
 from transferhub.cli.documents import finding_document, print_json
 from transferhub.cli.exits import ExitCode
-from transferhub.cli.faults import masked
 from transferhub.cli.grouped import Command
 from transferhub.cli.host import Finding
 from transferhub.cli.job import read_all, read_locations
 from transferhub.cli.text import table, visible
+from transferhub.hosts.masking import masked
 
 EXAMPLES = """
     dth doctor

@@ -55,8 +55,8 @@ class MemorySamples:
                 groups.setdefault((at.sample.at - since) // width, []).append(at)
         return [to_point(since + place * width, group) for place, group in groups.items()]
 
-    async def thin(self, thinning: Thinning, now: datetime) -> int:
-        end = floor(now - thinning.age, thinning.coarse)
+    async def thin(self, thinning: Thinning, before: datetime) -> int:
+        end = floor(before, thinning.coarse)
         fine = [at for at in self._sorted() if at.step == thinning.fine and at.sample.at < end]
         if not fine:
             return 0

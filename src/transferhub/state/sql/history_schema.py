@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -16,9 +18,7 @@ from sqlalchemy import (
 from transferhub.state.sql.schema import metadata
 
 
-def _of(
-    name: str, kind: type[BigInteger | Double | Integer | SmallInteger | Text]
-) -> Column[object]:
+def _of(name: str, kind: type[Any]) -> Column[Any]:
     return Column(name, kind, nullable=False)
 
 

@@ -92,8 +92,8 @@ class SqlSamples:
         # Two runs of a task may have been sampled in one microsecond.
         return [*{row[_FEATURES]: _to_point(row, since, width) for row in rows}.values()]
 
-    async def thin(self, thinning: Thinning, now: datetime) -> int:
-        end = to_micros(floor(now - thinning.age, thinning.coarse))
+    async def thin(self, thinning: Thinning, before: datetime) -> int:
+        end = to_micros(floor(before, thinning.coarse))
         fine = thinning.fine // _MICROSECOND
 
         def thin(session: Session) -> int:
