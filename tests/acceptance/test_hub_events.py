@@ -116,6 +116,30 @@ async def test_a_lost_event_is_healed_by_a_run_that_lists_beside_which_no_event_
     assert former.ended_at <= ended.started_at
 
 
+async def test_dth_sets_up_what_a_queue_needs_and_takes_it_away(
+    desk: Desk, queue: Queue, dth_of_moto: Dth, moto_source: Place, destination: Place
+) -> None:
+    task = await desk.task(moto_source, destination, name="Photos")
+    told = dth_of_moto.well("task", "events", "Photos")
+    assert "hears of no changes" in told.out
+    set_up = dth_of_moto.well("task", "events", "Photos", "--queue", queue.url, "--apply", "--json")
+    assert set_up.json["events"] == {"kind": "sqs", "queue_url": queue.url}
+    [statement, notification, *_] = [json.loads(at["text"]) for at in set_up.json["setup"]]
+    assert queue.policy["Statement"] == [statement]
+    asked = moto_source.boto.client.get_bucket_notification_configuration(Bucket=moto_source.bucket)
+    assert asked["QueueConfigurations"] == notification["QueueConfigurations"]
+    gone = dth_of_moto.well("task", "events", task.ident, "--remove", "--none", "--json")
+    assert (gone.json["events"], gone.json["setup"], queue.policy) == (None, [], {})
+    refused = dth_of_moto("task", "events", "Photos", "--apply")
+    assert refused.code == 2
+    assert "hears of no changes" in refused.err
+    webhook = dth_of_moto.well("task", "events", "Photos", "--webhook", "--json").json
+    assert webhook["events"]["kind"] == "webhook"
+    later = dth_of_moto.well("task", "events", "Photos", "--hub-url", "https://hub.example/")
+    assert f"https://hub.example/events/{task.ident}" in later.out
+    assert webhook["token"] not in later.out
+
+
 # Webhooks
 
 
