@@ -48,14 +48,15 @@ class Hub:
         vault, ring = MemoryVault(), KeyFile(folder / "keys")
         self.folder = folder
         self.store = MemoryTaskStore(utc_now)
-        self.credentials = Credentials(vault, ring, Journal(MemoryAudit(), utc_now), utc_now)
+        self.journal = Journal(MemoryAudit(), utc_now)
+        self.credentials = Credentials(vault, ring, self.journal, utc_now)
         self.looks = HostLooks(
             folder, {}, Lender(vault, ring, guarded=True), tuning=Tuning(listers=2)
         )
         self.places = self.reaching(OWN_MACHINE)
 
     def reaching(self, rules: ReachRules) -> Places:
-        return Places(self.store, self.looks, Reach(rules))
+        return Places(self.store, self.looks, Reach(rules), self.journal)
 
     async def at(self, endpoint: Endpoint, bucket: str, prefix: str = "") -> dict[str, str]:
         """A location that is reached with a stored credential."""
@@ -118,6 +119,8 @@ async def test_a_destination_is_written_and_left_as_it_was(
     assert set(outcomes(found).values()) == {OK}
     assert f"'into/{PROBE}" in step(found, Trial.WRITE).message
     assert [*client.listing(bucket)] == ["into/kept"]
+    noted = await hub.journal.entries(ROOT, action="connection.test")
+    assert [(entry.who, entry.subject) for entry in noted] == [("op", f"s3://{bucket}/into/")]
 
 
 async def test_a_permission_that_is_missing_is_named(

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from transferhub.control.access import authorise
+from transferhub.control.journal import Journal
 from transferhub.control.reach import Reach
 from transferhub.control.tasks import find_task
 from transferhub.errors import InputError
@@ -20,9 +21,8 @@ from transferhub.plugins.objects.location import Location
 from transferhub.plugins.objects.spec import ObjectsSpec, parse_spec
 from transferhub.state.base import TaskStore
 
-TEST_WITHIN = timedelta(seconds=30)
 PREVIEW_WITHIN = timedelta(seconds=60)
-"""Longest wait for an answer."""
+"""Longest time that both sides are listed."""
 
 MOST_OBJECTS = 10**12
 MOST_BYTES = 10**18
@@ -119,8 +119,9 @@ class Places:
     """All verbs want an operator, whose tasks could do the same; no more than a few looks go on at
     once, and the others wait."""
 
-    def __init__(self, store: TaskStore, looks: Looks, reach: Reach) -> None:
+    def __init__(self, store: TaskStore, looks: Looks, reach: Reach, journal: Journal) -> None:
         self._store = store
+        self._journal = journal
         self._looks = looks
         self._reach = reach
         self._turns = asyncio.Semaphore(_AT_ONCE)
@@ -128,7 +129,8 @@ class Places:
     async def test_connection(
         self, caller: Caller, location: Mapping[str, Any], side: Side
     ) -> ConnectionTest:
-        """Lists and reads; of a destination also writes a probe and deletes it.
+        """Lists and reads; of a destination also writes a probe and deletes it, which is noted in
+        the audit log.
 
         Args:
             location: as `Location.of` reads it.
@@ -138,7 +140,10 @@ class Places:
         """
         authorise(caller, Role.OPERATOR)
         there = Location.of(location, field=side.value, environment=side.value)
-        await self._reach.check(there)
+        there = await self._reach.pinned_location(there)
+        if side is Side.DESTINATION:
+            after = {"credential": there.credential, "endpoint": there.endpoint}
+            await self._journal.note(caller, "connection.test", there.url, after=after)
         async with self._turns:
             return await self._looks.test(there)
 
@@ -185,7 +190,7 @@ class Places:
         return self._looks.estimate(_parsed(kind, spec), objects=objects, size=size)
 
     async def _preview(self, spec: ObjectsSpec, within: timedelta) -> Forecast:
-        await self._reach.check_spec(spec)
+        spec = await self._reach.pinned(spec)
         async with self._turns:
             return await self._looks.preview(spec, min(within, PREVIEW_WITHIN))
 

@@ -64,10 +64,6 @@ class Reach:
             faults += await self._faults(location, field)
         raise_faults(faults)
 
-    async def check(self, location: Location) -> None:
-        """The same of one location."""
-        raise_faults(await self._faults(location, location.environment))
-
     async def pinned(self, spec: ObjectsSpec) -> ObjectsSpec:
         """Checks the spec, and puts an address that was checked in the place of each http proxy's
         name, which nobody asks for again then.
@@ -76,28 +72,28 @@ class Reach:
             InputError: as `check_spec`.
         """
         await self.check_spec(spec)
-        if self._rules.metadata:
-            return spec
         update = {
-            field: location.model_copy(update={"proxy": await self._address(location.proxy, field)})
-            for location, field in _locations(spec)
-            if location.proxy.startswith("http://")
+            field: await self._with_address(location, field) for location, field in _locations(spec)
         }
-        return spec.model_copy(update=update) if update else spec
+        return spec.model_copy(update=update)
 
-    async def _address(self, proxy: str, field: str) -> str:
+    async def pinned_location(self, location: Location) -> Location:
+        """The same of one location."""
+        raise_faults(await self._faults(location, location.environment))
+        return await self._with_address(location, location.environment)
+
+    async def _with_address(self, location: Location, field: str) -> Location:
+        proxy = location.proxy
+        if self._rules.metadata or not proxy.startswith("http://"):
+            return location
         host = host_of(proxy)
-        if address_of(host) is not None:
-            return proxy
-        found = await self._resolve(host)
+        found = [] if address_of(host) else await self._resolve(host)
         if not found:
-            return proxy  # whoever connects tells that it has no address
+            return location  # it is an address; or whoever connects tells that it has none
         if any(is_refused(address) for address in found):
             raise blocked(host, f"{field}_proxy")
         address = next((one for one in found if ":" not in one), found[0])
-        port = urlsplit(proxy).port
-        host = f"[{address}]" if ":" in address else address
-        return f"http://{host}:{port}" if port else f"http://{host}"
+        return location.model_copy(update={"proxy": _at(address, urlsplit(proxy).port)})
 
     async def _faults(self, location: Location, field: str) -> list[InputError]:
         faults = [*self._local_faults(location, field)]
@@ -142,6 +138,11 @@ class Reach:
         real = Path(path).resolve()
         if not any(real.is_relative_to(folder.resolve()) for folder in self._rules.folders):
             yield _refused(field, "this file or folder of the hub's machine", "its folder")
+
+
+def _at(address: str, port: int | None) -> str:
+    host = f"[{address}]" if ":" in address else address
+    return f"http://{host}:{port}" if port else f"http://{host}"
 
 
 def _locations(spec: ObjectsSpec) -> Iterator[tuple[Location, str]]:

@@ -68,7 +68,7 @@ class Queues:
         if source.credential:
             only = {"credentials_file": "", "profile": "", "anonymous": False}
             location = location.model_copy(update={"credential": source.credential, **only})
-        lent = await self.lent(location)
+        location, lent = await self.reached(location)
         endpoint = source.endpoint.rstrip("/") or _origin(source.queue_url)
         transport = TransportConfig(
             ca_bundle=Path(location.ca_bundle) if location.ca_bundle else None,
@@ -88,10 +88,10 @@ class Queues:
         chosen = choose_credentials(location, self.env, lent)
         return SqsQueue(config, credential_source(chosen, source.queue_region))
 
-    async def lent(self, location: Location) -> Lent:
-        """What a location is reached with, if tasks of this hub may."""
-        await self.reach.check(location)
-        return await self.lender.lend([location])
+    async def reached(self, location: Location) -> tuple[Location, Lent]:
+        """A location that tasks of this hub may reach, and what it is reached with."""
+        location = await self.reach.pinned_location(location)
+        return location, await self.lender.lend([location])
 
 
 def _origin(url: str) -> str:
@@ -149,8 +149,7 @@ class SourceNotifier:
         arrangement: Arrangement,
         work: Callable[[BucketNotifications], Awaitable[bool]],
     ) -> bool:
-        source = arrangement.spec.source
-        lent = await self.queues.lent(source)
+        source, lent = await self.queues.reached(arrangement.spec.source)
         store = open_store(source, env=self.queues.env, lent=lent)
         try:
             await store.check()  # which finds the bucket's region

@@ -119,7 +119,7 @@ async def test_every_fault_is_told_at_once() -> None:
 async def test_one_location_is_checked_by_itself() -> None:
     there = Location.parse("file:///d", field="destination", environment="destination")
     with pytest.raises(InputError, match="allow_local") as caught:
-        await Reach(NOTHING).check(there)
+        await Reach(NOTHING).pinned_location(there)
     assert caught.value.field == "destination"
 
 
@@ -139,8 +139,9 @@ async def test_a_run_reaches_its_proxy_at_the_address_that_was_checked(
     proxy: str, pinned: str
 ) -> None:
     names = Names(proxy_example=["203.0.113.7"], proxy6_example=["2001:db8::7"])
-    found = await Reach(OWN_MACHINE, names.resolve).pinned(spec({**STORED, "proxy": proxy}))
-    assert found.source.proxy == pinned
+    reach, given = Reach(OWN_MACHINE, names.resolve), spec({**STORED, "proxy": proxy})
+    assert (await reach.pinned(given)).source.proxy == pinned
+    assert (await reach.pinned_location(given.source)).proxy == pinned
 
 
 async def test_a_proxy_whose_name_changes_after_the_check_is_refused() -> None:

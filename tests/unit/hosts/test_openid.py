@@ -132,3 +132,14 @@ async def test_plain_http_is_for_this_machine_alone(fetch: HttpJson, url: str) -
     with pytest.raises(AccessError, match="is not HTTPS") as caught:
         await fetch.get(url)
     assert caught.value.code == "no_provider"
+
+
+@pytest.mark.parametrize(
+    "url", ["https://169.254.169.254/keys", "https://metadata.google.internal/keys"]
+)
+async def test_a_metadata_service_is_not_asked(url: str) -> None:
+    fetch = HttpJson()
+    with pytest.raises(AccessError, match="metadata service") as caught:
+        await fetch.get(url)
+    assert caught.value.code == "no_provider"
+    await fetch.aclose()
