@@ -61,6 +61,7 @@ def test_a_transfer_between_folders_loads_no_vendor_of_anything_else(tmp_path: P
     assert (tmp_path / "destination" / "key").read_bytes() == b"content"
     assert {"transferhub.state.sql.database", "transferhub.stores.local.store"} <= first & again
     assert (first | again) & (VENDORS | {"transferhub.stores.s3"}) == set()
+    assert (first | again) & {"transferhub.hosts.hub_settings", "transferhub.hosts.hub"} == set()
 
 
 def test_a_bucket_behind_plain_http_loads_no_client_of_tls(tmp_path: Path) -> None:

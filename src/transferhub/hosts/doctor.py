@@ -14,13 +14,15 @@ from typing import Literal
 
 from transferhub import __version__
 from transferhub.errors import InputError, TransferHubError
+from transferhub.hosts.database import disk_use
 from transferhub.hosts.hub_settings import HubSettings
-from transferhub.hosts.settings import Settings
+from transferhub.hosts.settings import Setting, Settings
 from transferhub.hosts.state import database_url, open_ledger
 from transferhub.hosts.stores import describe_credentials, open_store
 from transferhub.model.clock import utc_now
 from transferhub.model.faults import flatten
 from transferhub.model.units import format_bytes
+from transferhub.model.usage import DiskUse
 from transferhub.plugins.objects.location import Location
 from transferhub.stores.base import ObjectStore
 
@@ -54,8 +56,8 @@ async def examine(settings: Settings, locations: Sequence[Location]) -> list[Fin
 
 
 def _settings(settings: Settings) -> Iterator[Finding]:
-    hub, faults = _hub_settings(settings)
-    for setting in [*settings.described(), *(hub.described() if hub else ())]:
+    of_hub, faults = _of_hub(settings)
+    for setting in [*settings.described(), *of_hub]:
         yield Finding(name=setting.name, value=setting.value, origin=setting.origin)
     for fault in faults:
         yield Finding(name=fault.field, value="", level="error", advice=fault.message)
@@ -63,12 +65,12 @@ def _settings(settings: Settings) -> Iterator[Finding]:
         yield Finding(name="settings", value="", level="warning", advice=warning)
 
 
-def _hub_settings(settings: Settings) -> tuple[HubSettings | None, Sequence[InputError]]:
-    """Those of `dth up`, which other commands do without; and what is wrong with them."""
+def _of_hub(settings: Settings) -> tuple[Sequence[Setting], Sequence[InputError]]:
+    """Those of `dth up`, and what is wrong with them."""
     try:
-        return HubSettings.of(settings), ()
+        return HubSettings.of(settings).described(), ()
     except InputError as error:
-        return None, flatten([error])
+        return (), flatten([error])
 
 
 def _versions() -> Iterator[Finding]:
@@ -97,6 +99,7 @@ async def _state(settings: Settings) -> list[Finding]:
         ledger = await open_ledger(database_url(settings))
         await ledger.aclose()
         found.append(Finding(name="database", value="can be used"))
+        found.append(Finding(name="disk use", value=_told_use(disk_use(settings))))
     except OSError as error:
         advice = f"{error.strerror}: choose a folder that you may write, with --state"
         found.append(Finding(name="state", value=str(settings.state), level="error", advice=advice))
@@ -105,6 +108,11 @@ async def _state(settings: Settings) -> list[Finding]:
             Finding(name="database", value="cannot be used", level="error", advice=error.message)
         )
     return found
+
+
+def _told_use(use: DiskUse) -> str:
+    sizes = {"database": use.database, "reports": use.reports, "other files": use.other}
+    return ", ".join(f"{name} {format_bytes(size)}" for name, size in sizes.items())
 
 
 async def _location(location: Location) -> list[Finding]:

@@ -8,7 +8,7 @@ import signal
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from transferhub.engine.progress import Observer, Summary
 from transferhub.engine.report import write_report
@@ -16,7 +16,6 @@ from transferhub.engine.tuning import Tuning
 from transferhub.errors import InputError, RunError
 from transferhub.hosts.carrier import Carrier, State
 from transferhub.hosts.crew import WorkerProcesses
-from transferhub.hosts.doctor import Finding, examine
 from transferhub.hosts.locks import is_held
 from transferhub.hosts.looking import Looker
 from transferhub.hosts.settings import Settings
@@ -36,6 +35,9 @@ from transferhub.plugins.objects.location import Location
 from transferhub.plugins.objects.prices import load_prices
 from transferhub.plugins.objects.spec import ObjectsSpec
 from transferhub.plugins.objects.verification import Verification
+
+if TYPE_CHECKING:  # it looks at much that a transfer need not wait for
+    from transferhub.hosts.doctor import Finding
 
 T = TypeVar("T")
 Talk = Callable[[str], None]
@@ -217,6 +219,8 @@ class LocalHost:
 
     def doctor(self, locations: Sequence[Location]) -> Sequence[Finding]:
         """Settings, versions, and whether the places can be reached."""
+        from transferhub.hosts.doctor import examine  # noqa: PLC0415 - as above
+
         return asyncio.run(examine(self._settings, locations))
 
     # The frame of every verb
