@@ -1,10 +1,12 @@
 """What a keeper does with queued runs, dead processes and lost machines."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
+
+import pytest
 
 from tests.unit.control.hub_desk import OPERATOR, START, HubDesk
 from transferhub.control.keeper import Keeper, KeeperRules, Leave, Rates, Share, worker_ids
@@ -205,7 +207,7 @@ async def test_a_member_that_was_forgotten_registers_again() -> None:
         assert [seen.ident for seen in await fleet.members()] == ["one"]
 
 
-async def test_what_a_lost_member_held_is_taken_back_and_it_is_told_once() -> None:
+async def test_what_a_lost_member_held_is_taken_back_and_it_is_told() -> None:
     desk = HubDesk()
     fleet = MemoryFleet(lambda: desk.now)
     run = await queued(desk)
@@ -219,6 +221,28 @@ async def test_what_a_lost_member_held_is_taken_back_and_it_is_told_once() -> No
         await turns()
     assert one.lost + two.lost == ["gone"]
     assert await free(desk, run.ident) == 1
+
+
+async def test_a_lost_member_is_forgotten_only_once_it_was_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    desk = HubDesk()
+    fleet = MemoryFleet(lambda: desk.now)
+    await fleet.register(member("gone"))
+    desk.now += timedelta(seconds=31)
+    one, failures = Machine(desk, fleet, "one", slots=0), [StateError("away")]
+    real = fleet.forget
+
+    async def forget(before: datetime) -> Sequence[Member]:
+        if failures:
+            raise failures.pop()
+        return await real(before)
+
+    monkeypatch.setattr(fleet, "forget", forget)
+    async with one.at_work():
+        await turns()
+    assert one.lost == ["gone", "gone"]
+    assert [seen.ident for seen in await fleet.members()] == []
 
 
 async def test_a_large_run_of_another_machine_is_joined_after_the_fleet_heard_of_it() -> None:
