@@ -12,6 +12,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
+from ipaddress import ip_address
 from types import TracebackType
 from typing import cast
 from urllib.parse import urlsplit
@@ -55,6 +56,8 @@ class PlainTransport:
         parts = urlsplit(origin)
         self._host = parts.hostname or ""
         self._port = parts.port or 80
+        # Python 3.11 may leave a socket open where a race of addresses is cancelled.
+        self._race = None if _is_address(self._host) else _HAPPY_EYEBALLS_SECONDS
         self._fixed = f" HTTP/1.1\r\nhost: {parts.netloc}\r\nuser-agent: {config.user_agent}\r\n"
         self._config = config
         self._silence = config.read_timeout.total_seconds()
@@ -131,7 +134,7 @@ class PlainTransport:
                     lambda: _Connection(loop, self._open, self._scratch, self._buffers),
                     self._host,
                     self._port,
-                    happy_eyeballs_delay=_HAPPY_EYEBALLS_SECONDS,
+                    happy_eyeballs_delay=self._race,
                 )
         except OSError as error:
             raise TransportError(_connect_fault(error), str(error) or "no connection") from error
@@ -162,6 +165,14 @@ class PlainTransport:
         for connection in list(self._open):
             connection.look(now, self._silence)
         self._watch = loop.call_later(self._silence / _LOOKS, self._look) if self._open else None
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 class _Opened:
