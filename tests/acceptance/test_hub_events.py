@@ -90,6 +90,29 @@ async def test_changes_of_a_bucket_are_copied_as_they_come(
 
 
 @pytest.mark.usefixtures("environment")
+async def test_delete_markers_come_and_go(
+    desk: Desk, queue: Queue, dth_of_moto: Dth, moto_source: Place, destination: Place
+) -> None:
+    client, bucket = moto_source.boto.client, moto_source.bucket
+    client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    await following(desk, queue, moto_source, destination, mirror=True, max_delete=5)
+    with ExitStack() as scope:
+        up(dth_of_moto, scope)
+        moto_source.put("a", b"1")
+        wait_until(has(destination, "a", b"1"), "the copy")
+        # moto keeps versions as S3 does, but tells nothing of their deletes.
+        marker = client.delete_object(Bucket=bucket, Key="a")["VersionId"]
+        queue.send(record(bucket, "a", "ObjectRemoved:DeleteMarkerCreated").decode())
+        wait_until(lambda: destination.listing() == {}, "the delete")
+        client.delete_object(Bucket=bucket, Key="a", VersionId=marker)
+        queue.send(record(bucket, "a", "ObjectRemoved:Delete").decode())
+        wait_until(has(destination, "a", b"1"), "the copy of what came back")
+    listed = client.list_object_versions(Bucket=bucket)
+    for version in [*listed.get("Versions", ()), *listed.get("DeleteMarkers", ())]:
+        client.delete_object(Bucket=bucket, Key="a", VersionId=version["VersionId"])
+
+
+@pytest.mark.usefixtures("environment")
 async def test_a_lost_event_is_healed_by_a_run_that_lists_beside_which_no_event_is_lost(
     desk: Desk, queue: Queue, dth_of_moto: Dth, moto_source: Place, destination: Place
 ) -> None:
@@ -159,9 +182,9 @@ def post(port: int, task: str, body: bytes, headers: dict[str, str]) -> tuple[in
         connection.close()
 
 
-def record(bucket: str, key: str) -> bytes:
+def record(bucket: str, key: str, name: str = "s3:ObjectCreated:Put") -> bytes:
     thing = {"bucket": {"name": bucket}, "object": {"key": key}}
-    return json.dumps({"Records": [{"eventName": "s3:ObjectCreated:Put", "s3": thing}]}).encode()
+    return json.dumps({"Records": [{"eventName": name, "s3": thing}]}).encode()
 
 
 async def test_a_sender_with_the_token_is_heard_and_no_other(

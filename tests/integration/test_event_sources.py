@@ -1,9 +1,12 @@
 """Queues and notifications of moto, through the code that sets them up and reads them."""
 
+import json
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
+import botocore.session
 import pytest
 
 from tests.conftest import BucketFactory
@@ -189,6 +192,48 @@ async def test_a_bucket_tells_its_queue_of_changes_and_no_more_when_that_is_take
     assert await notifier.remove(arrangement)
     assert (notified(s3, bucket), queue.policy) == ([], {})
     assert not await notifier.remove(arrangement)
+
+
+async def test_events_that_come_over_eventbridge_are_read(
+    arrangement: Arrangement,
+    opened: SqsQueue,
+    queue: Queue,
+    s3: Any,
+    bucket: str,
+    endpoint: Endpoint,
+) -> None:
+    with rule_of(endpoint, arrangement, queue):
+        s3.put_bucket_notification_configuration(
+            Bucket=bucket, NotificationConfiguration={"EventBridgeConfiguration": {}}
+        )
+        s3.put_object(Bucket=bucket, Key="in/é + %", Body=b"body")
+        s3.put_object(Bucket=bucket, Key="out/b", Body=b"x")
+        messages = list(await opened.receive(NOW))
+    found = [event for message in messages for event in read_events(message.body)]
+    assert [(event.bucket, event.key, event.kind.value, event.size) for event in found] == [
+        (bucket, "in/é + %", "created", 4)
+    ]
+
+
+@contextmanager
+def rule_of(endpoint: Endpoint, arrangement: Arrangement, queue: Queue) -> Iterator[None]:
+    """The rule that is printed for people, with the queue as its target."""
+    client: Any = botocore.session.Session().create_client(
+        "events",
+        endpoint_url=endpoint.url,
+        region_name=endpoint.region,
+        aws_access_key_id=endpoint.access_key_id,
+        aws_secret_access_key=endpoint.secret_access_key,
+    )
+    name = arrangement.ident
+    client.put_rule(Name=name, EventPattern=json.dumps(arrangement.rule()))
+    client.put_targets(Rule=name, Targets=[{"Id": "queue", "Arn": queue.arn}])
+    try:
+        yield
+    finally:
+        client.remove_targets(Rule=name, Ids=["queue"])
+        client.delete_rule(Name=name)
+        client.close()
 
 
 async def test_what_others_set_up_stays(
