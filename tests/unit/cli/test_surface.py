@@ -80,7 +80,7 @@ SERVER_FLAGS = {
     "--tls-key",
     "--behind-proxy",
 }
-PROCESS_FLAGS = {"--runs", "--name", "--database"} | (ALL - {"--json"})
+PROCESS_FLAGS = {"--runs", "--name", "--database", "--log-format"} | (ALL - {"--json"})
 SCHEDULE_FLAGS = {"--cron", "--every", "--once", "--zone", "--overlap", "--catch-up"}
 LIMIT_FLAGS = {"--bandwidth", "--requests", "--concurrency"}
 FLAGS = {
@@ -137,6 +137,10 @@ FLAGS = {
     "audit": ALL | {"--who", "--action", "--subject", "--limit"},
     "up": SPEED_FLAGS | PROCESS_FLAGS | SERVER_FLAGS,
     "worker": SPEED_FLAGS | PROCESS_FLAGS,
+    "database show": ALL | {"--database"},
+    "database upgrade": ALL | {"--database"},
+    "database backup": ALL | {"--database"},
+    "database restore": ALL | {"--database"},
     "doctor": ALL,
 }
 ARGUMENTS = {
@@ -184,6 +188,8 @@ ARGUMENTS = {
     "audit": [],
     "up": [],
     "worker": [],
+    "database backup": ["FILE"],
+    "database restore": ["FILE"],
     "doctor": ["[LOCATION]..."],
 }
 

@@ -202,6 +202,7 @@ def test_a_password_that_others_can_see_is_told(load: Loader, of_user: Path) -> 
     [warning] = load(database=url).warnings
     assert warning.startswith("--database holds a password, which other users of this machine can")
     assert load({"DTH_DATABASE": url}).warnings == ()
+    assert load(database="postgresql://me@host/db?passfile=/run/passwords").warnings == ()
     of_user.write_text(f'database = "{url}"')
     of_user.chmod(0o644)
     [warning] = load().warnings

@@ -144,7 +144,7 @@ command = Family(
             replaced one by one; where a version does not allow that, its notes say so, and the
             former ones refuse to start. A start does the same by itself.
             """,
-            examples="DTH_DATABASE=postgresql://dth@db.example.com/dth dth database upgrade",
+            examples="dth database upgrade --database postgresql://dth@db.example.com/dth",
             params=_options("the revisions"),
         ),
         Command(
