@@ -9,7 +9,7 @@ from transferhub.cli.summary import group_lines
 from transferhub.cli.text import NOTHING, counted, local_time, status_words, table, visible
 from transferhub.model.run import Run, Task
 from transferhub.model.transfer import FailureGroup, RunId, TransferRecord
-from transferhub.model.units import format_seconds
+from transferhub.model.units import format_count, format_seconds
 
 _HEADER = ("RUN", "STATUS", "STARTED", "DURATION", "COPIED", "FAILED", "SOURCE → DESTINATION")
 
