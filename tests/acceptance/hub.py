@@ -33,9 +33,12 @@ class Desk:
     services: Hub
 
     @classmethod
-    async def open(cls, folder: Path, url: str, stack: AsyncExitStack) -> Self:
+    async def open(cls, folder: Path, url: str, stack: AsyncExitStack, **env: str) -> Self:
+        """Args:
+        env: settings, as variables.
+        """
         state = await HubState.open(folder, url, stack)
-        settings = HubSettings.load(env={}, machine_file=Path("/none"), state=str(folder))
+        settings = HubSettings.load(env=env, machine_file=Path("/none"), state=str(folder))
         services = Services(state, settings, stack, public_url="http://127.0.0.1:8420")
         return cls(state=state, services=services.hub)
 

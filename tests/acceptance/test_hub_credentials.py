@@ -1,6 +1,7 @@
 """Credentials that a hub stores, in the runs of the real `dth up`."""
 
 import os
+from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, ExitStack, suppress
 from pathlib import Path
@@ -15,10 +16,12 @@ from tests.acceptance.test_hub_runs import up
 from tests.servers.endpoint import Endpoint
 from tests.servers.seaweedfs import SeaweedFS
 from transferhub.control.tasks import TaskDraft
+from transferhub.errors import InputError
 from transferhub.model.people import CredentialKind
 from transferhub.model.run import RunState, Task
 
 SLOW = "100kB/s"
+LINK_LOCAL = "http://169.254.169.254"
 
 
 @pytest.fixture
@@ -129,6 +132,49 @@ async def test_a_run_whose_credential_is_gone_fails_and_says_so(
     assert "there is no stored credential 'to'" in run.error
     failed = bare.well("resume", run.ident, code=2)
     assert "lends it to its own runs alone" in failed.err
+
+
+@pytest.mark.postgresql
+async def test_a_worker_opens_what_was_sealed_with_the_key_of_the_fleet(
+    bare: Dth, source: Place, destination: Place, postgres_url: str, tmp_path: Path
+) -> None:
+    key = b64encode(os.urandom(32)).decode()
+    machine = bare.having(key, DTH_DATABASE=postgres_url, DTH_VAULT_KEY=key)
+    fill(source, "first")
+    async with AsyncExitStack() as stack:
+        desk = await Desk.open(tmp_path / "desk", postgres_url, stack, DTH_VAULT_KEY=key)
+        made = await task(desk, source, destination)
+        with machine.start("worker", "--name", "one") as worker:
+            run = await desk.ended(await desk.start(made))
+            worker.process.terminate()
+            worker.wait()
+    assert run.state is RunState.SUCCEEDED, run
+    assert destination.contents() == source.contents()
+
+
+async def test_a_task_may_not_name_what_its_hub_does_not_lend(
+    tmp_path: Path, destination: Place
+) -> None:
+    async with AsyncExitStack() as stack:
+        url = f"sqlite:///{tmp_path}/hub.sqlite3"
+        desk = await Desk.open(tmp_path, url, stack, DTH_ALLOW_LOCAL="/data")
+        for place, code in (
+            ("file:///data/in", ""),
+            ("file:///etc", "not_allowed"),
+            ({"url": "s3://b", "profile": "root"}, "not_allowed"),
+            ({"url": "s3://b", "anonymous": True, "endpoint": LINK_LOCAL}, "blocked_address"),
+        ):
+            spec = {"source": place, "destination": reached(destination, "to")}
+            create = desk.services.tasks.create(
+                ADMIN, TaskDraft(name="moves", kind="objects", spec=spec)
+            )
+            if not code:
+                await create
+                continue
+            with pytest.raises(InputError) as caught:
+                await create
+            assert caught.value.code == code
+        assert (await desk.services.tasks.page(ADMIN)).total == 1
 
 
 async def test_a_shared_hub_lends_its_machine_to_no_run(
