@@ -38,7 +38,7 @@ class Loader:
         self.env = {"HOME": str(home)}
         self.machine_file = of_machine
 
-    def __call__(self, env: dict[str, str] | None = None, **flags: str) -> Settings:
+    def __call__(self, env: dict[str, str] | None = None, /, **flags: str) -> Settings:
         return Settings.load(
             env=self.env | (env or {}), machine_file=self.machine_file, processors=3, **flags
         )
