@@ -14,6 +14,7 @@ import uvicorn
 
 from tests.api.test_graph import Shelf, graph
 from transferhub.api.app import Web, create_app
+from transferhub.api.metrics import Watch
 from transferhub.api.safety import Site
 from transferhub.control.journal import Journal
 from transferhub.control.openid import OpenId
@@ -109,6 +110,7 @@ def served(
     *,
     secure: bool = False,
     openid: OpenId | None = None,
+    watch: Watch | None = None,
     close: Callable[[], Awaitable[None]] = _nothing,
 ) -> Iterator[Client]:
     """The application on a free port of loopback.
@@ -126,6 +128,7 @@ def served(
             config={"auth": {"mode": "local"}},
             ready=hub.ready,
             openid=openid,
+            watch=watch,
         )
         config = uvicorn.Config(create_app(web), log_config=None, lifespan="off")
         server = uvicorn.Server(config)

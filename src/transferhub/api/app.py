@@ -15,6 +15,7 @@ from starlette.routing import Route
 from transferhub.api.doors import Doors
 from transferhub.api.events import EventDoor
 from transferhub.api.graph import Graph
+from transferhub.api.metrics import Counted, MetricsDoor, Watch
 from transferhub.api.page import page_routes
 from transferhub.api.safety import Safety, Site, read_json, refused_for
 from transferhub.control.intake import Intake
@@ -35,6 +36,7 @@ class Web(Generic[Service]):
         openid: takes tokens of an identity provider; None where there is none.
         ready: returns when requests can be answered; raises TransferHubError.
         intake: takes what stores tell of their changes; None where nobody listens.
+        watch: what /metrics shows; None where there is no such page.
     """
 
     site: Site
@@ -44,11 +46,12 @@ class Web(Generic[Service]):
     config: Mapping[str, Any]
     ready: Callable[[], Awaitable[None]]
     intake: Intake | None = None
+    watch: Watch | None = None
     openid: OpenId | None = None
 
 
 def create_app(web: Web[Service]) -> Starlette:
-    """Routes: / with its files, /graphql, /session, /config.json, /healthz, /readyz and
+    """Routes: / with its files, /graphql, /session, /config.json, /healthz, /readyz, /metrics and
     /events/{task}."""
     doors = Doors(web.sign_in, web.site, web.openid)
     pages = _Pages(web, doors)
@@ -62,9 +65,10 @@ def create_app(web: Web[Service]) -> Starlette:
             Route("/healthz", pages.alive, methods=["GET"]),
             Route("/readyz", pages.ready, methods=["GET"]),
             *_event_routes(web.intake),
+            *_metrics_routes(web.watch, doors),
             *page_routes(),
         ],
-        middleware=[Middleware(Safety, site=web.site)],
+        middleware=[*_counting(web.watch), Middleware(Safety, site=web.site)],
         exception_handlers={TransferHubError: _told},
     )
 
@@ -73,6 +77,16 @@ def _event_routes(intake: Intake | None) -> list[Route]:
     if intake is None:
         return []
     return [Route("/events/{task}", EventDoor(intake).receive, methods=["POST"])]
+
+
+def _metrics_routes(watch: Watch | None, doors: Doors) -> list[Route]:
+    if watch is None:
+        return []
+    return [Route("/metrics", MetricsDoor(watch, doors).show, methods=["GET"])]
+
+
+def _counting(watch: Watch | None) -> list[Middleware]:
+    return [] if watch is None else [Middleware(Counted, prometheus=watch.prometheus)]
 
 
 class _Pages(Generic[Service]):

@@ -156,6 +156,12 @@ class Scheduler:
         self._looked_at: datetime | None = None
         self._broken: dict[TaskId, _Rest] = {}
 
+    @property
+    def is_acting(self) -> bool:
+        """Whether it is the one that acts."""
+        held_for = self._clock() - self._held_at
+        return self._number is not None and timedelta() <= held_for < SEAT_DURATION
+
     async def run(self, stop: asyncio.Event) -> None:
         """Looks every INTERVAL until `stop` is set, whatever fails; then gives the seat up."""
         while not stop.is_set():

@@ -14,6 +14,7 @@ import uvicorn
 
 from transferhub.api.app import Web, create_app
 from transferhub.api.hub_graph import open_graph
+from transferhub.api.metrics import Watch
 from transferhub.api.safety import Site
 from transferhub.control.hub import Hub
 from transferhub.control.keeper import KeeperRules
@@ -32,6 +33,7 @@ from transferhub.hosts.services import Services
 from transferhub.hosts.settings import Settings
 from transferhub.hosts.state import database_url
 from transferhub.hosts.stopping import leave_on_signals
+from transferhub.hosts.watch import open_watch
 from transferhub.model.fleet import MemberKind
 from transferhub.model.pages import RunFilter
 from transferhub.model.people import Caller, How, Role
@@ -75,7 +77,8 @@ async def _serve(
             services.scheduled, services.scheduled, state.seats, holder=member.ident
         )
         openid = open_provider(settings, stack)
-        server = _server(settings, _web(settings, state, services, openid, port))
+        watch = open_watch(settings, state, scheduler)
+        server = _server(settings, _web(settings, state, services, openid, watch, port))
         async with asyncio.TaskGroup() as group:
             group.create_task(server.serve([listener]))
             group.create_task(keeper.run(leave))
@@ -135,7 +138,12 @@ async def _has_users(people: People) -> bool:
 
 
 def _web(
-    settings: HubSettings, state: HubState, services: Services, openid: OpenId | None, port: int
+    settings: HubSettings,
+    state: HubState,
+    services: Services,
+    openid: OpenId | None,
+    watch: Watch,
+    port: int,
 ) -> Web[Hub]:
     async def ready() -> None:
         await state.tasks.runs(limit=1)
@@ -153,6 +161,7 @@ def _web(
         openid=openid,
         ready=ready,
         intake=services.events.intake,
+        watch=watch,
     )
 
 

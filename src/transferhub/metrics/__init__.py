@@ -1,0 +1,1 @@
+"""What a hub tells those who watch it, in their formats."""
