@@ -30,7 +30,9 @@ from transferhub.state.memory import (
     MemoryFleet,
     MemoryInbox,
     MemoryLedger,
+    MemoryLogs,
     MemoryPeople,
+    MemorySamples,
     MemorySeats,
     MemoryTaskStore,
     MemoryVault,
@@ -60,6 +62,8 @@ async def open_state(kind: Kind, folder: Path, stack: AsyncExitStack) -> HubStat
         channels=MemoryChannels(outbox),
         outbox=outbox,
         inbox=MemoryInbox(utc_now),
+        samples=MemorySamples(),
+        logs=MemoryLogs(),
     )
 
 

@@ -3,19 +3,14 @@ with a code, the field is named as it was written, and nothing is changed."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
-from tests.api.hub_world import GraphClient, World, hub_served
+from tests.api.hub_desk import EMAIL, OF_TASKS, Desk, desk_served, put
 from tests.api.operations import fields_of, inputs_of, written
 from tests.api.snapshot import taken
-from tests.api.web import PASSWORD
-from transferhub.model.people import Role
-from transferhub.model.run import RunState
 
-ABSENT = object()
 NO_TEXT = 5
 """For fields that take any text: only what is no text is bad."""
 LONG = "x" * 20_000
@@ -157,16 +152,6 @@ def below(name: str, values: Mapping[str, Any]) -> Mapping[str, Any]:
     return {f"{name}.{inner}".rstrip("."): value for inner, value in values.items()}
 
 
-OF_TASKS = (
-    "updateTask",
-    "cloneTask",
-    "pauseTask",
-    "resumeTask",
-    "deleteTask",
-    "createEventToken",
-    "setUpEvents",
-    "takeDownEvents",
-)
 OF_USERS = ("setUserRole", "disableUser", "enableUser", "setPassword")
 BAD: Mapping[str, Mapping[str, Any]] = {
     "createTask": TASK,
@@ -214,101 +199,6 @@ CODES: Mapping[tuple[str, str], str] = {
 }
 """Of the rows whose bad input is the id or the name of nothing; the others are of bad_input."""
 
-GOOD_SPEC = {
-    "source": {"scheme": "s3", "bucket": "photos", "prefix": "2026/"},
-    "destination": {"scheme": "s3", "bucket": "backup"},
-    "inventory": {"scheme": "s3", "bucket": "lists"},
-    "inventoryKey": "manifest.json",
-}
-GOOD_TASK = {
-    "name": "Photos",
-    "spec": GOOD_SPEC,
-    "schedule": {
-        "cron": "0 3 * * *",
-        "windows": [{"kind": "BANDWIDTH", "from": "22:00", "to": "06:00", "bandwidth": 1e6}],
-    },
-    "limits": {"concurrency": 5},
-}
-EMAIL = {
-    "kind": "email",
-    "name": "mail",
-    "host": "127.0.0.1",
-    "user": "me",
-    "password": "s3cret",
-    "sender": "hub@example.com",
-    "recipients": ["me@example.com"],
-}
-WEBHOOK = {
-    "kind": "webhook",
-    "name": "hook",
-    "url": "http://127.0.0.1:1/hook",
-    "secret": "sixteen-characters",
-}
-
-
-@dataclass
-class Desk:
-    """A hub with one of everything, and an administrator who signed in with a password."""
-
-    world: World
-    client: GraphClient
-    known: dict[str, str] = field(default_factory=dict)
-
-    def good(self, mutation: str) -> dict[str, Any]:
-        """Variables with which the mutation would do something."""
-        known = self.known
-        of_task = {"id": known["task"]}
-        table: Mapping[str, dict[str, Any]] = {
-            "createTask": {"input": GOOD_TASK},
-            "updateTask": {**of_task, "version": 1, "input": GOOD_TASK},
-            "cloneTask": {**of_task, "name": "Copy"},
-            "setTaskLimits": {**of_task, "limits": {"concurrency": 5}},
-            "setTaskEvents": {
-                **of_task,
-                "events": {
-                    "kind": "QUEUE",
-                    "queueUrl": "http://127.0.0.1:1/111122223333/q",
-                    "credential": "keys",
-                },
-            },
-            "startRun": {"task": known["task"]},
-            "stopRun": {"id": known["running"]},
-            "retryRun": {"id": known["ended"]},
-            "putCredential": {
-                "input": {
-                    "name": "new",
-                    "kind": "KEYS",
-                    "accessKeyId": "AKIA",
-                    "secretAccessKey": "s3cret",
-                }
-            },
-            "deleteCredential": {"name": "keys"},
-            "createUser": {"name": "new", "password": PASSWORD, "role": "VIEWER"},
-            "setUserRole": {"name": "bob", "role": "ADMIN"},
-            "setPassword": {"name": "bob", "password": PASSWORD},
-            "changePassword": {"old": PASSWORD, "new": "a battery of new horses"},
-            "createLink": {"name": "guest", "role": "VIEWER", "duration": "1h"},
-            "createToken": {"label": "x", "role": "VIEWER", "duration": "1d", "scopes": ["TASKS"]},
-            "putChannel": {"input": WEBHOOK},
-        }
-        return deepcopy(table.get(mutation, of_task if mutation in OF_TASKS else {}))
-
-
-@pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    with hub_served("memory", tmp_path_factory.mktemp("hub")) as world:
-        client = world.user_client("ada", Role.ADMIN)
-        world.do(world.hub.accounts.create_user(world.root, "bob", PASSWORD, Role.VIEWER))
-        desk = Desk(world, client)
-        running, ended = client.create()["id"], client.create()["id"]
-        desk.known["task"] = client.create()["id"]
-        desk.known["running"] = world.run_of(running).ident
-        desk.known["ended"] = world.run_of(ended, RunState.COMPLETED_WITH_FAILURES).ident
-        put = "mutation ($c: CredentialInput!) { putCredential(input: $c) { name } }"
-        given = {"kind": "KEYS", "accessKeyId": "AKIA", "secretAccessKey": "s3cret"}
-        client.get(put, c={"name": "keys", **given})
-        yield desk
-
 
 def case(mutation: str, path: str, good: dict[str, Any]) -> dict[str, Any]:
     """The good variables with the bad value at `path`."""
@@ -328,13 +218,6 @@ def without_place(named: str) -> str:
     """The list, where one of its things is named: this table has a row for the list."""
     outer, _, last = named.rpartition(".")
     return outer if last.isdecimal() else named
-
-
-def put(values: Any, where: Sequence[str], bad: Any) -> None:
-    *outer, last = where
-    for name in outer:
-        values = values[int(name)] if isinstance(values, list) else values.setdefault(name, {})
-    values[last] = bad
 
 
 def by_url(good: dict[str, Any], where: Sequence[str]) -> None:
@@ -357,6 +240,14 @@ ADAPTED: Sequence[tuple[frozenset[str], Callable[[dict[str, Any], Sequence[str]]
     (frozenset({"schedule.once", "schedule.every"}), without_cron),
     (frozenset({"host", "port", "security", "sender", "recipients"}), by_mail),
 )
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    with desk_served("memory", tmp_path_factory.mktemp("hub")) as desk:
+        yield desk
+
+
 CASES = [(mutation, path) for mutation, paths in BAD.items() for path in paths]
 
 

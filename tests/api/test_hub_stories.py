@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,9 @@ from tests.servers.moto import MotoServer
 from tests.servers.receivers import HttpReceiver
 from tests.servers.sqs import queue_of
 from transferhub.api.hub_graph import MUTATIONS, QUERIES
+from transferhub.model.history import LogLevel, LogLine, Sample
 from transferhub.model.people import Role
-from transferhub.model.run import RunState
+from transferhub.model.run import RunState, TaskId
 
 NEW_PASSWORD = "a battery of new horses"
 KEYS = {
@@ -364,8 +366,8 @@ def story_of_places(world: World) -> Iterator[GraphClient]:
         assert client.refused(test, l=bad, s="SOURCE") == blocked
         assert client.refused(test, l={"url": "x"}, s="SOURCE") == [("bad_input", "location.url")]
 
-        parts = """complete copies deletes bytes seconds cost currency egressCost unpriced pricesFrom
-          requests { side kind count cost } scan { scannedSource new same }
+        parts = """complete copies deletes bytes seconds cost currency egressCost
+          unpriced pricesFrom requests { side kind count cost } scan { scannedSource new same }
           firstKeys { key destination size difference }"""
         preview = (
             f"query ($s: ObjectsSpecInput, $t: ID) {{ preview(spec: $s, task: $t) {{ {parts} }} }}"
@@ -449,6 +451,78 @@ def reached(client: GraphClient, moto: MotoServer) -> dict[str, dict[str, str]]:
     return {"source": {"url": "s3://one/", **how}, "destination": {"url": "s3://two/", **how}}
 
 
+def story_of_history(world: World) -> Iterator[GraphClient]:
+    client = world.client(Role.VIEWER)
+    yield client
+    task = TaskId(world.client().create()["id"])
+    run = world.run_of(task)
+    query = (
+        "query ($r: ID!) { run(id: $r) { sample { phase workers bytesPerSecond secondsLeft } } }"
+    )
+    assert client.get(query, r=run.ident) == {"sample": None}
+    start = datetime(2026, 1, 2, tzinfo=UTC)
+    for seconds in range(0, 20, 2):
+        sample = Sample(
+            at=start + timedelta(seconds=seconds),
+            phase="copying",
+            listing=False,
+            bytes=seconds * 100,
+            objects=seconds,
+            failures=1,
+            deleted=0,
+            open=20 - seconds,
+            workers=2,
+            bytes_per_second=100.0 + seconds,
+        )
+        world.do(world.state.samples.add(run.ident, task, sample))
+    assert client.get(query, r=run.ident)["sample"] == {
+        "phase": "copying", "workers": 2, "bytesPerSecond": 118.0, "secondsLeft": None,
+    }  # fmt: skip
+    series = """query ($t: ID, $r: ID, $n: Int) { series(task: $t, run: $r, points: $n,
+      since: "2026-01-02T00:00:00Z", until: "2026-01-02T01:00:20+01:00") {
+      at bytes objects failures waiting workers bytesPerSecond peakBytesPerSecond } }"""
+    whole = client.get(series, t=task, n=10)
+    assert [point["objects"] for point in whole] == list(range(0, 20, 2))
+    first, last = client.get(series, r=run.ident, n=2)
+    assert (first["at"], first["peakBytesPerSecond"]) == ("2026-01-02T00:00:00Z", 108.0)
+    assert (last["at"], last["bytes"], last["waiting"]) == ("2026-01-02T00:00:10Z", 1_800, 2)
+    assert client.refused(series) == [("bad_input", "task")]
+    assert client.refused(series, t="nothing") == [("no_task", "task")]
+    assert client.refused(series, r=run.ident, n=2_001) == [("bad_input", "points")]
+
+    def line(number: int, level: LogLevel = LogLevel.INFO) -> LogLine:
+        return LogLine(
+            at=start,
+            level=level,
+            action="object_failed",
+            message=f"line {number}",
+            task=task,
+            run=run.ident,
+            worker="w",
+        )
+
+    world.do(world.state.logs.append([line(number) for number in range(1, 6)]))
+    world.do(world.state.logs.append([line(6, LogLevel.ERROR)]))
+    logs = """query ($r: ID, $t: ID, $n: Int, $l: LogLevel, $s: String, $a: String, $b: String) {
+      logs(run: $r, task: $t, first: $n, level: $l, search: $s, after: $a, before: $b) {
+      before after more dropped items { number level action message task run worker at } } }"""
+    newest = client.get(logs, r=run.ident, n=2)
+    assert [at["message"] for at in newest["items"]] == ["line 5", "line 6"]
+    older = client.get(logs, t=task, n=2, b=newest["before"])
+    assert [at["message"] for at in older["items"]] == ["line 3", "line 4"]
+    assert client.get(logs, r=run.ident, a=newest["after"])["items"] == []
+    world.do(world.state.logs.append([line(7)]))
+    followed = client.get(logs, r=run.ident, a=newest["after"])
+    assert [at["message"] for at in followed["items"]] == ["line 7"]
+    assert [at["level"] for at in client.get(logs, r=run.ident, l="ERROR")["items"]] == ["ERROR"]
+    assert len(client.get(logs, r=run.ident, s="LINE 3")["items"]) == 1
+    assert client.refused(logs, r=run.ident, n=1_001) == [("bad_input", "first")]
+    assert client.refused(logs, r=run.ident, s="x" * 201) == [("bad_input", "search")]
+    assert client.refused(logs, r=run.ident, a="x") == [("bad_input", "after")]
+    assert client.refused(logs, r=run.ident, a="1", b="2") == [("bad_input", "before")]
+    assert client.refused(logs, r="nothing") == [("no_run", "run")]
+
+
 STORIES: tuple[Callable[[World], Iterator[GraphClient]], ...] = (
     story_of_tasks,
     story_of_runs,
@@ -458,6 +532,7 @@ STORIES: tuple[Callable[[World], Iterator[GraphClient]], ...] = (
     story_of_channels,
     story_of_places,
     story_of_events,
+    story_of_history,
 )
 
 

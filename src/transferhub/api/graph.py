@@ -32,8 +32,8 @@ log = logging.getLogger(__name__)
 Service = TypeVar("Service")
 Caller = TypeVar("Caller")
 
-_PAGE_ARGUMENT = "first"
-"""A field with this argument gives so many things, and costs so often what one of them costs."""
+_PAGE_ARGUMENTS = ("first", "points")
+"""A field with one of these arguments gives so many things, and costs so often what one costs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +164,7 @@ def _costs(schema: GraphQLSchema) -> dict[str, dict[str, Any]]:
         name: {
             field_name: {
                 "complexity": 1,
-                "multipliers": [_PAGE_ARGUMENT] if _PAGE_ARGUMENT in field.args else [],
+                "multipliers": [name for name in _PAGE_ARGUMENTS if name in field.args],
             }
             for field_name, field in kind.fields.items()
         }

@@ -78,17 +78,17 @@ def page(found: Sequence[Item], size: int, told: Callable[[Item], Json], cursor:
     return {"items": items, "cursor": str(items[-1][cursor]) if len(found) > size else None}
 
 
-def number_cursor(arguments: Arguments) -> int | None:
-    """The number below which a page begins; None for the first page.
+def number_cursor(arguments: Arguments, name: str = "after") -> int | None:
+    """The number at which a page begins; None where no cursor is given.
 
     Raises:
         InputError: it is no cursor of a list that goes by numbers.
     """
-    cursor = given(arguments, "after", "")
+    cursor = given(arguments, name, "")
     if not cursor:
         return None
     if not (cursor.isascii() and cursor.isdecimal() and int(cursor[:20]) < _LAST_NUMBER):
-        raise InputError("after", "is no cursor of this list: use the one of a page of it")
+        raise InputError(name, "is no cursor of this list: use the one of a page of it")
     return int(cursor)
 
 

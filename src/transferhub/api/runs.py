@@ -23,6 +23,7 @@ from transferhub.api.reading import page as told_page
 from transferhub.control.hub import Hub
 from transferhub.control.standing import Standing
 from transferhub.errors import InputError
+from transferhub.model.history import Sample
 from transferhub.model.pages import RunFilter
 from transferhub.model.people import Caller
 from transferhub.model.run import Run, RunState, TaskId, Trigger
@@ -106,7 +107,12 @@ async def retry(hub: Hub, arguments: Arguments, caller: Caller) -> Json:
 
 async def told_runs(hub: Hub, caller: Caller, runs: Sequence[Run]) -> list[Json]:
     standings = await hub.orders.standings(caller, runs)
-    return [_told_run(run, standing) for run, standing in zip(runs, standings, strict=True)]
+    running = [run.ident for run in runs if run.state is RunState.RUNNING]
+    samples = await hub.history.latest(caller, running) if running else {}
+    return [
+        {**_told_run(run, standing), "sample": _told_sample(samples.get(run.ident))}
+        for run, standing in zip(runs, standings, strict=True)
+    ]
 
 
 async def _told(hub: Hub, caller: Caller, run: Run) -> Json:
@@ -133,6 +139,19 @@ def _told_run(run: Run, standing: Standing) -> Json:
         "progress": _told_standing(standing),
         "notes": list(run.summary.get("notes", ())),
         "faults": list(run.summary.get("faults", ())),
+    }
+
+
+def _told_sample(sample: Sample | None) -> Json | None:
+    if sample is None:
+        return None
+    return {
+        "at": moment(sample.at),
+        "phase": sample.phase,
+        "workers": sample.workers,
+        "bytesPerSecond": sample.bytes_per_second,
+        "objectsPerSecond": sample.objects_per_second,
+        "secondsLeft": sample.seconds_left,
     }
 
 
