@@ -43,6 +43,12 @@ RETRY_AFTER = timedelta(minutes=1)
 """After a run of events failed or was stopped: what broke it is mended in minutes rather than in
 seconds, and its events stay."""
 
+FAIR_SHARE = timedelta(seconds=10)
+"""How long a run of events may stay open where other runs wait for room."""
+
+PATIENCE = timedelta(seconds=5)
+"""A run that is queued for longer found no machine with room."""
+
 _REST = timedelta(seconds=1)
 """Before it is asked again whether a task's run is over."""
 
@@ -191,6 +197,12 @@ async def gives_way(store: TaskStore, run: Run) -> bool:
         or (other.created_at, other.ident) < (run.created_at, run.ident)
         for other in await _others(store, run)
     )
+
+
+async def is_crowded(store: RunStore, now: datetime) -> bool:
+    """Whether a run has been queued for so long that no machine can have room for it."""
+    queued = await store.runs(RunFilter(states=(RunState.QUEUED,)), limit=_PAGE)
+    return any(run.created_at <= now - PATIENCE for run in queued.items)
 
 
 async def must_wait(store: RunStore, run: Run, now: datetime) -> bool:

@@ -49,8 +49,20 @@ class Comparison:
     """A compare mode for two stores. `fallbacks` counts objects that could not be compared as
     asked."""
 
-    def __init__(self, mode: CompareMode, source: ObjectStore, destination: ObjectStore) -> None:
+    def __init__(
+        self,
+        mode: CompareMode,
+        source: ObjectStore,
+        destination: ObjectStore,
+        *,
+        strict: bool = False,
+    ) -> None:
+        """Args:
+        strict: an object whose copy was written in the same second, and of which nothing else
+            tells, is CHANGED: copies that follow a source at once meet that often.
+        """
         self.mode = mode
+        self._strict = strict
         self.fallbacks = 0
         self._md5_etags = source.capabilities.md5_etags and destination.capabilities.md5_etags
         self._source = source
@@ -93,6 +105,11 @@ class Comparison:
         return all(map(le, times, other_times))
 
     @property
+    def tells_versions(self) -> bool:
+        """Whether a version is to be copied because it is another one, whatever its size."""
+        return self.mode in (CompareMode.SIZE_MTIME, CompareMode.ETAG, CompareMode.CHECKSUM)
+
+    @property
     def needs_checksums(self) -> bool:
         """True where `by_checksum` must confirm each SAME of `by_entry`."""
         return self.mode is CompareMode.CHECKSUM
@@ -127,7 +144,8 @@ class Comparison:
             return SAME
         if source.modified_at > destination.modified_at + _CLOCK_STEP:
             return CHANGED
-        newer = CHANGED if source.modified_at > destination.modified_at else SAME
+        later = self._strict or source.modified_at > destination.modified_at
+        newer = CHANGED if later else SAME
         return self._etag_verdict(source.etag, destination.etag) or newer
 
     def _etag_verdict(self, source: str, destination: str) -> Difference | None:

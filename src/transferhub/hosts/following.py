@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack
 
-from transferhub.control.event_runs import gives_way, since_listed
+from transferhub.control.event_runs import FAIR_SHARE, gives_way, is_crowded, since_listed
 from transferhub.hosts.carrier import State, guard_of
+from transferhub.model.clock import utc_now
 from transferhub.model.run import Run
 from transferhub.plugins.objects.event_scan import EventGuard, Following
 from transferhub.plugins.objects.spec import ObjectsSpec
@@ -24,7 +25,12 @@ async def open_following(
     inbox = SqlInbox(await Database.open(database))
     stack.push_async_callback(inbox.aclose)
 
+    fair_until = utc_now() + FAIR_SHARE
+
     async def another_waits() -> bool:
+        now = utc_now()
+        if now > fair_until and await is_crowded(state.tasks, now):
+            return True
         return await gives_way(state.tasks, run)
 
     listed = await since_listed(state.tasks, run)

@@ -9,10 +9,12 @@ import pytest
 
 from tests.unit.control.hub_desk import ADMIN, OPERATOR, HubDesk, draft
 from transferhub.control.event_runs import (
+    PATIENCE,
     RETRY_AFTER,
     SEAT_DURATION,
     EventRuns,
     gives_way,
+    is_crowded,
     must_wait,
     since_listed,
 )
@@ -220,6 +222,17 @@ async def test_of_two_runs_of_events_the_later_one_gives_way(desk: EventDesk) ->
     )
     assert await gives_way(desk.store, later)
     assert not await gives_way(desk.store, run)
+
+
+async def test_runs_that_find_no_room_are_seen(desk: EventDesk) -> None:
+    task = await desk.following()
+    await event_run(desk, task)
+    assert not await is_crowded(desk.store, desk.now + LEASE)
+    await desk.orders.start(OPERATOR, (await desk.task()).ident)
+    assert not await is_crowded(desk.store, desk.now)
+    assert await is_crowded(desk.store, desk.now + PATIENCE)
+    await desk.store.claim_run("keeper", LEASE)
+    assert not await is_crowded(desk.store, desk.now + PATIENCE)
 
 
 @pytest.mark.parametrize("what", ["pause", "update", "silence", "delete"])

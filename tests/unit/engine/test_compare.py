@@ -230,6 +230,24 @@ async def test_the_md5_of_one_side_is_held_against_the_etag_of_the_other(
 
 
 @pytest.mark.parametrize(("written", "expected"), [(60, SAME), (-60, CHANGED)])
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        (entry(etag=f"{A}-2", seconds=-AFTER), CHANGED),
+        (entry(etag="", seconds=0), CHANGED),
+        (entry(seconds=-AFTER), SAME),  # the etags tell
+        (entry(etag="", seconds=BEFORE), SAME),
+        (entry(etag="", seconds=None), SAME),
+    ],
+)
+def test_a_strict_comparison_believes_no_clock_within_a_second(
+    source: ObjectEntry, says: Difference
+) -> None:
+    stores = MemoryStore("source"), MemoryStore("destination")
+    strict = Comparison(CompareMode.SIZE_MTIME, *stores, strict=True)
+    assert strict.by_entry(source, entry()) is says
+
+
 async def test_without_a_common_checksum_time_decides_and_it_is_counted(
     written: float, expected: Difference
 ) -> None:

@@ -246,7 +246,7 @@ class EventScan:
         self, fresh: Sequence[Waiting], known: Mapping[str, TransferRecord]
     ) -> list[Waiting]:
         """Records what is to be done; returns those for which nothing is."""
-        verdict = await self._compare([at.key for at in fresh if self._is_ours(at.key)])
+        verdict = await self._compare([at.key for at in fresh if self._is_ours(at.key)], known)
         before, self._counts = self._counts, self._counts + self._counted(verdict, known)
         transfers = [self._admitted(transfer) for transfer in verdict.transfers]
         shard = self._shard(done=False)
@@ -280,7 +280,7 @@ class EventScan:
         at = bisect_right(self._prefixes, relative)  # none of them starts with another
         return key.startswith(base) and at > 0 and relative.startswith(self._prefixes[at - 1])
 
-    async def _compare(self, keys: Sequence[str]) -> Verdict:
+    async def _compare(self, keys: Sequence[str], known: Mapping[str, TransferRecord]) -> Verdict:
         verdict = Verdict()
         for key, (source, destination) in await gather_bounded(self._pair, keys, self._concurrency):
             relative = self._keys.relative_of_source(key)
@@ -295,7 +295,7 @@ class EventScan:
                 verdict.filtered += 1
             elif destination is None:
                 verdict.differs(source, Difference.NEW)
-            elif await self._differs(source, destination):
+            elif self._is_another(source, known) or await self._differs(source, destination):
                 verdict.differs(source, Difference.CHANGED)
             else:
                 verdict.same += 1
@@ -311,6 +311,15 @@ class EventScan:
         if source == _unseen(source.key):
             return self._selection.selects_key(relative)
         return self._selection.selects(relative, source)
+
+    def _is_another(self, source: ObjectEntry, known: Mapping[str, TransferRecord]) -> bool:
+        """Whether this run copied another version of the object: that needs no clock."""
+        if source.key not in known or not self._comparison.tells_versions:
+            return False
+        former = known[source.key].transfer
+        was = (former.size, former.etag, former.modified_at)
+        is_now = (source.size, source.etag, source.modified_at)
+        return former.action is Action.COPY and was != is_now
 
     async def _differs(self, source: ObjectEntry, destination: ObjectEntry) -> bool:
         if source == _unseen(source.key):

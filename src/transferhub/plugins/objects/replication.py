@@ -163,7 +163,7 @@ class ObjectReplication:
             keys=self._keys,
             prefixes=self._scope.prefixes,
             selection=self._scope.selection,
-            comparison=Comparison(self._compare, self._source, self._destination),
+            comparison=Comparison(self._compare, self._source, self._destination, strict=True),
             concurrency=self._listers,
         ).find()
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from re import compile as pattern
 
@@ -13,12 +14,12 @@ from transferhub.engine.compare import CompareMode
 from transferhub.engine.execution import DeleteGuard
 from transferhub.errors import DeniedError, GuardError, TransientError
 from transferhub.model.event import EventKind
-from transferhub.model.objects import WriteOptions
+from transferhub.model.objects import Attributes, WriteOptions
 from transferhub.model.run import RunState
 from transferhub.model.transfer import Action, RunId, TransferState
 from transferhub.plugins.objects.event_scan import LONGEST
 from transferhub.plugins.objects.selection import Selection
-from transferhub.stores.base import ObjectReader
+from transferhub.stores.base import ObjectReader, ObjectStore
 from transferhub.stores.faulty import Fault, FaultyStore, ScriptedFaults
 from transferhub.stores.memory import MemoryStore
 from transferhub.stores.wrapper import Verb
@@ -63,6 +64,39 @@ async def test_a_key_that_changes_again_is_copied_again_in_the_same_run(
         summary = await run.ended()
     assert (summary.faults, summary.done, summary.scan.changed) == ((), 1, 1)
     assert (await world.ledger.totals(RunId("run"))).moved_bytes == 1 + 2 + 3 + 4
+
+
+async def test_a_version_of_the_same_size_is_copied_whatever_the_clocks_say(
+    world: EventWorld,
+) -> None:
+    world.source = MemoryStore("source", clock=lambda: datetime(2026, 1, 1, tzinfo=UTC))
+    world.destination = MemoryStore("destination", clock=lambda: datetime(2026, 2, 1, tzinfo=UTC))
+    async with world.following() as run:
+        for body in (b"1", b"2", b"3"):
+            await put_in_parts(world.source, "in/a", body)
+            await world.tell("in/a")
+            await run.handled()
+            assert await world.copied() == {"out/a": body}
+
+
+@pytest.mark.parametrize("mode", [CompareMode.SIZE, CompareMode.MISSING_ONLY])
+async def test_a_version_of_the_same_size_is_none_where_sizes_tell(
+    world: EventWorld, mode: CompareMode
+) -> None:
+    world.compare = mode
+    async with world.following() as run:
+        for body in (b"1", b"2"):
+            await world.put("in/a", body)
+            await world.tell("in/a")
+            await run.handled()
+            assert await world.copied() == {"out/a": b"1"}
+
+
+async def put_in_parts(store: ObjectStore, key: str, body: bytes) -> None:
+    """Its etag is no MD5 of it."""
+    started = await store.create_upload(key, attributes=Attributes(), options=WriteOptions())
+    part = await store.upload_part(key, started.upload_id, 1, body, md5=None)
+    await store.complete_upload(key, started.upload_id, [part])
 
 
 async def test_a_change_while_the_key_is_copied_is_not_lost(world: EventWorld) -> None:
