@@ -23,7 +23,14 @@ async def forget_shared(
     Args:
         holder: names this server.
     """
-    retention = Retention(
+    retention = retention_of(state, settings, sign_in, holder)
+    await sweep_until(leave, retention.round)
+    await retention.leave()
+
+
+def retention_of(state: HubState, settings: HubSettings, sign_in: SignIn, holder: str) -> Retention:
+    """What one server does of it; see `forget_shared`."""
+    return Retention(
         state.tasks,
         state.ledger,
         state.seats,
@@ -37,8 +44,6 @@ async def forget_shared(
         forget=(state.samples.forget, state.logs.forget),
         holder=holder,
     )
-    await sweep_until(leave, retention.round)
-    await retention.leave()
 
 
 def _thinned(samples: Samples, thinning: Thinning) -> Shelf:
