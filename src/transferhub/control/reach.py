@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from os.path import realpath
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -133,10 +134,12 @@ class Reach:
             yield from self._path_faults(getattr(spec, name), name)
 
     def _path_faults(self, path: str, field: str) -> Iterator[InputError]:
-        if not path or path == "-" or self._rules.everything:
+        if not path or self._rules.everything:
             return
-        real = Path(path).resolve()
-        if not any(real.is_relative_to(folder.resolve()) for folder in self._rules.folders):
+        # pathlib's own `resolve` fails where links lead round in a circle.
+        real = Path(realpath(path))
+        folders = [realpath(folder) for folder in self._rules.folders]
+        if not any(real.is_relative_to(folder) for folder in folders):
             yield _refused(field, "this file or folder of the hub's machine", "its folder")
 
 

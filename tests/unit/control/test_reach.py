@@ -80,6 +80,7 @@ async def test_folders_are_what_they_are_and_not_what_they_are_called(tmp_path: 
     for folder in (allowed, other):
         folder.mkdir()
     (allowed / "out").symlink_to(other)
+    (allowed / "round").symlink_to(allowed / "round")
     rules = ReachRules(folders=(allowed,))
     for path, fields in (
         (allowed, []),
@@ -87,6 +88,7 @@ async def test_folders_are_what_they_are_and_not_what_they_are_called(tmp_path: 
         (tmp_path / "allowed-not", ["source"]),
         (tmp_path, ["source"]),
         (allowed / "out" / "x", ["source"]),
+        (allowed / "round" / "x", []),
         (f"{allowed}/../other", ["source"]),
     ):
         assert await refused(spec(f"file://{path}"), rules) == fields
