@@ -95,14 +95,16 @@ class Dth:
             environment |= endpoint.environment(side)
         return {**environment, **self.variables}
 
-    def __call__(self, *words: object, timeout_s: float = TIMEOUT_S) -> Ended:
-        """Runs a command to its end."""
-        with self.start(*words) as running:
+    def __call__(self, *words: object, timeout_s: float = TIMEOUT_S, given: str = "") -> Ended:
+        """Runs a command to its end; `given` is its standard input."""
+        with self.start(*words, given=given) as running:
             return running.wait(timeout_s)
 
-    def well(self, *words: object, code: int = 0, timeout_s: float = TIMEOUT_S) -> Ended:
+    def well(
+        self, *words: object, code: int = 0, timeout_s: float = TIMEOUT_S, given: str = ""
+    ) -> Ended:
         """Runs a command that must end with this exit code."""
-        ended = self(*words, timeout_s=timeout_s)
+        ended = self(*words, timeout_s=timeout_s, given=given)
         assert ended.code == code, str(ended)
         return ended
 
@@ -110,9 +112,9 @@ class Dth:
         """The JSON document of a transfer that must end with this exit code."""
         return self.well("transfer", source, destination, "--json", *words, code=code).json
 
-    def start(self, *words: object) -> "Running":
+    def start(self, *words: object, given: str = "") -> "Running":
         """Starts a command and returns while it works; for use in a `with`."""
-        return Running(self, [sys.executable, "-m", "transferhub.cli", *map(str, words)])
+        return Running(self, [sys.executable, "-m", "transferhub.cli", *map(str, words)], given)
 
     def assert_no_secret(self, ended: Ended) -> None:
         """In what was printed and in every file under the state folder."""
@@ -134,13 +136,15 @@ def report_rows(path: str | Path) -> dict[str, dict[str, str]]:
 class Running:
     """A command at work. The `with` that it is used in kills what has not ended by then."""
 
-    def __init__(self, dth: Dth, words: list[str]) -> None:
+    def __init__(self, dth: Dth, words: list[str], given: str = "") -> None:
         self._dth = dth
         # Files, not pipes: nobody has to read them while the command works.
-        self._out, self._err = (tempfile.TemporaryFile(dir=dth.folder) for _ in range(2))  # noqa: SIM115 - closed in __exit__
+        self._in, self._out, self._err = (tempfile.TemporaryFile(dir=dth.folder) for _ in range(3))  # noqa: SIM115 - closed in __exit__
+        self._in.write(given.encode())
+        self._in.seek(0)
         self.process = subprocess.Popen(
             words,
-            stdin=subprocess.DEVNULL,
+            stdin=self._in,
             stdout=self._out,
             stderr=self._err,
             env=dth.environment(),
@@ -203,8 +207,8 @@ class Running:
     ) -> None:
         self.kill_all()
         self.process.wait()
-        self._out.close()
-        self._err.close()
+        for file in (self._in, self._out, self._err):
+            file.close()
 
 
 def _content(file: Any) -> str:

@@ -25,6 +25,7 @@ from transferhub.model.transfer import FailureGroup, RunId, TransferRecord
 if TYPE_CHECKING:  # takes longer to load than `dth task --help` may
     from transferhub.control.people import NewToken
     from transferhub.hosts.hub_views import RunView, TaskView
+    from transferhub.model.history import LogPage
     from transferhub.plugins.objects.notifications import Piece
 
 Definition = Mapping[str, Any]
@@ -91,6 +92,10 @@ class Hub(Protocol):
         """The first ones by key."""
 
     def failure_groups(self, ident: RunId) -> Sequence[FailureGroup]: ...
+    def logs(
+        self, ident: RunId, *, level: str, words: str, after: int | None = None, limit: int
+    ) -> LogPage:
+        """Its last lines, or those after `last` of a page."""
 
     # The fleet, people and credentials
 

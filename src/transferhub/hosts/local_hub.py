@@ -20,6 +20,7 @@ from transferhub.hosts.local_events import LocalEvents
 from transferhub.hosts.services import Services
 from transferhub.hosts.state import database_url
 from transferhub.model.fleet import Member
+from transferhub.model.history import LogLevel, LogPage, OfRun
 from transferhub.model.pages import Page, RunFilter, TaskFilter, TaskSort
 from transferhub.model.people import (
     ApiToken,
@@ -166,6 +167,20 @@ class LocalHub:
 
     def failure_groups(self, ident: RunId) -> Sequence[FailureGroup]:
         return self._wait(self._hub.orders.failure_groups(self._me, ident))
+
+    def logs(
+        self, ident: RunId, *, level: str, words: str, after: int | None = None, limit: int
+    ) -> LogPage:
+        return self._wait(
+            self._hub.history.logs(
+                self._me,
+                OfRun(ident),
+                level=LogLevel(level),
+                words=words,
+                after=after,
+                limit=limit,
+            )
+        )
 
     # The fleet
 

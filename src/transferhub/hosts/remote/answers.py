@@ -13,6 +13,7 @@ from transferhub.control.standing import Standing
 from transferhub.errors import HubError, InputError
 from transferhub.hosts.hub_views import RunView, TaskView
 from transferhub.model.fleet import Load, Member, MemberKind
+from transferhub.model.history import LogLevel, LogLine, LogPage
 from transferhub.model.limits import TaskLimits
 from transferhub.model.people import (
     ApiToken,
@@ -73,7 +74,7 @@ def task_view(told: Json) -> TaskView:
 def task(told: Json) -> Task:
     """Raises HubError where the hub knows parameters that this program does not."""
     try:
-        spec = parse_spec(_spec(json.loads(told["spec"]))).to_json()
+        spec = parse_spec(known_spec(json.loads(told["spec"]))).to_json()
     except InputError as error:
         raise HubError(
             f"Task {told['id']} has parameters that this dth does not know ({error.message});"
@@ -99,10 +100,11 @@ def task(told: Json) -> Task:
     )
 
 
-def _spec(told: Json) -> dict[str, Any]:
+def known_spec(told: Json) -> dict[str, Any]:
     spec = snaked(told)
-    for side in ("source", "destination"):
-        spec[side] = snaked(spec[side])
+    for place in ("source", "destination", "inventory"):
+        if place in spec:
+            spec[place] = snaked(spec[place])
     classes = spec.get("storage_class")
     if isinstance(classes, str) and "=" in classes:
         spec["storage_class"] = dict(pair.split("=", 1) for pair in classes.split(","))
@@ -191,6 +193,29 @@ def failure_group(told: Json) -> FailureGroup:
         size=int(told["size"]),
         example_key=told["exampleKey"],
         example_message=told["exampleMessage"],
+    )
+
+
+def log_page(told: Json) -> LogPage:
+    return LogPage(
+        lines=[_log_line(line) for line in told["items"]],
+        first=int(told["before"]),
+        last=int(told["after"]),
+        more=told["more"],
+        dropped=int(told["dropped"]),
+    )
+
+
+def _log_line(told: Json) -> LogLine:
+    return LogLine(
+        at=moment(told["at"]),
+        level=LogLevel(told["level"].lower()),
+        action=told["action"],
+        message=told["message"],
+        task=TaskId(told["task"]),
+        run=RunId(told["run"]),
+        worker=told["worker"],
+        number=int(told["number"]),
     )
 
 

@@ -92,6 +92,14 @@ FAILURE_GROUPS = """
 query($id: ID!) { failureGroups(run: $id) { code count size exampleKey exampleMessage } }
 """
 
+LOGS = """
+query($id: ID!, $level: LogLevel, $search: String, $first: Int, $after: String) {
+  logs(run: $id, level: $level, search: $search, first: $first, after: $after) {
+    items { number at level action message task run worker } before after more dropped
+  }
+}
+"""
+
 # The fleet, people and credentials
 
 WORKERS = f"query {{ workers {{ {_WORKER} }} }}"

@@ -16,6 +16,7 @@ from transferhub.hosts.remote.events import RemoteEvents
 from transferhub.hosts.remote.inputs import camel, limits_input, task_input
 from transferhub.hosts.remote.line import Line
 from transferhub.model.fleet import Member
+from transferhub.model.history import LogPage
 from transferhub.model.pages import Page, TaskFilter, TaskSort
 from transferhub.model.people import (
     ApiToken,
@@ -177,6 +178,14 @@ class RemoteHub:
     def failure_groups(self, ident: RunId) -> Sequence[FailureGroup]:
         told = self._line.ask(documents.FAILURE_GROUPS, {"id": ident}, ident="run")
         return [answers.failure_group(group) for group in told]
+
+    def logs(
+        self, ident: RunId, *, level: str, words: str, after: int | None = None, limit: int
+    ) -> LogPage:
+        given = {"id": ident, "level": level.upper(), "search": words, "first": limit}
+        cursor = "" if after is None else str(after)
+        told = self._line.ask(documents.LOGS, {**given, "after": cursor}, ident="run")
+        return answers.log_page(told)
 
     # The fleet
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from transferhub.errors import InputError
 from transferhub.model.limits import TaskLimits
 from transferhub.model.schedule import Schedule
+from transferhub.plugins.objects.spec import parse_spec
 
 Json = dict[str, Any]
 
@@ -48,10 +48,10 @@ def _spec(spec: Mapping[str, Any]) -> Json:
     given = {camel(name): value for name, value in spec.items() if not name.endswith(_MADE)}
     for side in _SIDES:
         given[side] = _location(spec[side])
-    if not isinstance(spec.get("inventory", ""), str):
-        raise InputError(
-            "spec.inventory", "a hub elsewhere takes the URL of its manifest.json alone"
-        )
+    if "inventory" in spec:
+        kept = parse_spec(spec).to_json()
+        given["inventory"] = _location(kept["inventory"])
+        given["inventoryKey"] = kept["inventory_key"]
     classes = spec.get("storage_class")
     if isinstance(classes, Mapping):
         given["storageClass"] = ",".join(f"{source}={target}" for source, target in classes.items())
@@ -61,7 +61,7 @@ def _spec(spec: Mapping[str, Any]) -> Json:
 def _location(place: str | Mapping[str, Any]) -> Json:
     if isinstance(place, str):
         return {"url": place}
-    return {camel(name): value for name, value in place.items()}
+    return {camel(name): value for name, value in place.items() if name != "environment"}
 
 
 def _schedule(schedule: Mapping[str, Any]) -> Json:
