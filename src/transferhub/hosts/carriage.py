@@ -89,13 +89,14 @@ def main(pipe: Connection) -> None:
         assignment = pipe.recv()
     except (EOFError, OSError):
         return
-    processes = WorkerProcesses(assignment.tuning.processes - 1)
     mask = Mask()
-    try:
-        with logs_written(assignment.log, _write, mask):
+    # Before they start: worker processes write their log as this one does.
+    with logs_written(assignment.log, _write, mask):
+        processes = WorkerProcesses(assignment.tuning.processes - 1)
+        try:
             asyncio.run(_Carriage(assignment, pipe, processes, mask).run())
-    finally:
-        processes.close()
+        finally:
+            processes.close()
 
 
 def _write(line: str) -> None:
@@ -177,7 +178,7 @@ class _Carriage:
                     summary = await carrier.carry(
                         state, run, spec, self._processes, self._steering, following=following
                     )
-                    self._tell_end(summary)
+                    await self._tell_end(state, summary)
                     if not self._closed:
                         break
         except RunError as error:
@@ -195,7 +196,9 @@ class _Carriage:
         if self._steering.handed_over:
             await state.tasks.release_run(run)
 
-    def _tell_end(self, summary: Summary) -> None:
+    async def _tell_end(self, state: State, summary: Summary) -> None:
+        if self._chronicle is not None:
+            self._chronicle.end(await state.ledger.totals(summary.run))
         about = self._about("run_handed_over" if self._steering.handed_over else "run_ended")
         log.info(
             "%s: %s copied, %s failed, %s deleted, %s wait; %s bytes",

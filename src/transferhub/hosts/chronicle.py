@@ -15,7 +15,7 @@ from transferhub.hosts.logs import PACKAGE, LogBook, Mask
 from transferhub.model.clock import Clock, utc_now
 from transferhub.model.history import SAMPLE_EVERY, Sample
 from transferhub.model.run import Run, TaskId
-from transferhub.model.transfer import Action, RunId, TransferState
+from transferhub.model.transfer import Action, RunId, Totals, TransferState
 from transferhub.state.base import TaskStore
 from transferhub.state.history import Logs, Samples
 from transferhub.state.sql.database import Database
@@ -67,6 +67,18 @@ class Chronicle:
         if progress.phase is not self._phase:
             self._phase = progress.phase
             log.info("%s", progress.phase.value, extra={"action": "run_phase"})
+
+    def end(self, totals: Totals) -> None:
+        """Of the run as it ended, or was given back."""
+        self.observe(
+            Progress(
+                run=self._run.ident,
+                phase=self._phase or Phase.REPORTING,
+                listing=False,
+                totals=totals,
+                seconds=0.0,
+            )
+        )
 
     async def keep(self) -> None:
         """Takes samples until it is cancelled."""

@@ -30,7 +30,7 @@ MISSED = "log_missed"
 PACKAGE = "transferhub"
 _CONSOLE = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 _LONGEST_MESSAGE = 4_000
-_KEEP_SECONDS = 1.0
+_KEEP_SECONDS = 0.5
 _BATCH = 500
 _CAPACITY = 5_000
 
@@ -212,7 +212,7 @@ class LogBook(logging.Handler):
     async def keep(
         self, logs: Logs, wait: Callable[[float], Awaitable[None]] = asyncio.sleep
     ) -> None:
-        """Writes what was heard, every second until it is cancelled."""
+        """Writes what was heard, twice a second until it is cancelled."""
         while True:
             await wait(_KEEP_SECONDS)
             await self.write(logs)

@@ -99,6 +99,17 @@ async def test_what_was_observed_last_is_written_once() -> None:
     assert await samples.latest([RUN.ident]) == {RUN.ident: to_sample(PROGRESS, NOW)}
 
 
+async def test_the_end_is_told_by_what_the_ledger_says() -> None:
+    samples = MemorySamples()
+    chronicle = Chronicle(RUN, samples, clock=lambda: NOW)
+    chronicle.observe(PROGRESS)
+    chronicle.end(replace(PROGRESS.totals, moved_bytes=999))
+    await chronicle.sample()
+    latest = (await samples.latest([RUN.ident]))[RUN.ident]
+    assert (latest.bytes, latest.phase, latest.listing) == (999, "copying", False)
+    assert (latest.bytes_per_second, latest.seconds_left) == (0, None)
+
+
 async def test_a_state_that_is_away_stops_nothing() -> None:
     chronicle = Chronicle(RUN, Away())
     chronicle.observe(PROGRESS)
