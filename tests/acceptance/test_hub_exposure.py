@@ -132,5 +132,6 @@ def test_a_file_holds_for_a_transfer_too(dth: Dth, tmp_path: Path) -> None:
 def test_a_password_that_others_can_see_is_told_and_not_repeated(dth: Dth) -> None:
     url = "postgresql://me:a-password-of-a-database@127.0.0.1:9/dth"
     dth = dth.having("a-password-of-a-database")
-    ended = dth.well("worker", "--database", url, code=3)
-    assert "--database holds a password, which other users of this machine can see" in ended.err
+    for words in (["worker"], ["database", "upgrade"]):
+        ended = dth.well(*words, "--database", url, code=3)
+        assert "--database holds a password, which other users of this machine can see" in ended.err

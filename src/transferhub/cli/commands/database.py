@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,6 +19,16 @@ from transferhub.hosts.masking import masked
 from transferhub.model.units import format_bytes, format_count
 from transferhub.model.usage import DatabaseUse, DiskUse
 
+if TYPE_CHECKING:  # it takes longer to load than `dth database --help` may
+    from transferhub.hosts.settings import Settings
+
+
+def _settings(app: App, params: dict[str, Any]) -> Settings:
+    settings = read_all(lambda faults: read_settings(params, faults))
+    for warning in settings.warnings:
+        app.err.line(f"dth: {shown(warning)}")
+    return settings
+
 
 def _tell(app: App, params: dict[str, Any], document: Document, lines: list[str]) -> ExitCode:
     if params["json"]:
@@ -32,7 +42,7 @@ def _tell(app: App, params: dict[str, Any], document: Document, lines: list[str]
 def show(app: App, /, **params: Any) -> ExitCode:
     from transferhub.hosts import database
 
-    settings = read_all(lambda faults: read_settings(params, faults))
+    settings = _settings(app, params)
     use, disk = database.measure(settings), database.disk_use(settings)
     return _tell(app, params, _use_document(use, disk), _use_lines(use, disk))
 
@@ -73,7 +83,7 @@ def _use_lines(use: DatabaseUse, disk: DiskUse) -> list[str]:
 def upgrade(app: App, /, **params: Any) -> ExitCode:
     from transferhub.hosts import database
 
-    settings = read_all(lambda faults: read_settings(params, faults))
+    settings = _settings(app, params)
     place, before, now = database.upgrade(settings)
     if before is None:
         sentence = f"{place} has its tables now, of revision {now}."
@@ -89,7 +99,7 @@ def upgrade(app: App, /, **params: Any) -> ExitCode:
 def backup(app: App, /, **params: Any) -> ExitCode:
     from transferhub.hosts import database
 
-    settings = read_all(lambda faults: read_settings(params, faults))
+    settings = _settings(app, params)
     file = _absolute(params["file"])
     size = database.back_up(settings, file)
     sentence = f"The backup is {file}, of {format_bytes(size)}, and sound."
@@ -100,7 +110,7 @@ def backup(app: App, /, **params: Any) -> ExitCode:
 def restore(app: App, /, **params: Any) -> ExitCode:
     from transferhub.hosts import database
 
-    settings = read_all(lambda faults: read_settings(params, faults))
+    settings = _settings(app, params)
     file = _absolute(params["file"])
     kept = database.restore(settings, file)
     lines = [shown(f"The database is what {file} holds.")]
