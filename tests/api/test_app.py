@@ -119,6 +119,21 @@ def test_a_body_that_is_no_request_is_refused(
     assert (found, code_of(answer)) == (status, code)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"query": "{ things { name } }", "operationName": "\\ud800"}',
+        b'{"query": "query ($i: ShelfInput) { __typename }", "variables": {"i": {"\\ud800": 1}}}',
+        b'{"query": "{ \\ud800 }"}',
+    ],
+)
+def test_half_a_surrogate_pair_is_answered(client: Client, hub: Hub, body: bytes) -> None:
+    token = asyncio.run(hub.token())
+    status, answer = client.ask("POST", "/graphql", body, authorization=token)
+    assert status == 200
+    assert code_of(answer) in ("bad_request", "bad_input")
+
+
 @pytest.mark.parametrize("given", [{}, {"name": "ada"}, {"name": 1, "password": "x"}, {"link": ""}])
 def test_a_sign_in_that_lacks_something_names_it(client: Client, given: object) -> None:
     status, answer = client.ask("POST", "/session", given)

@@ -95,8 +95,9 @@ def test_good_input_with_anything_in_it_is_done_or_refused(desk: Desk, mutation:
     @given(changes=st.dictionaries(st.sampled_from(paths), ANYTHING, min_size=1, max_size=3))
     def ask(changes: dict[str, Any]) -> None:
         asked = desk.good(mutation)
-        for path in sorted(changes, reverse=True):  # what is within, before what is around it
-            put(asked, places_of(mutation, path), changes[path])
+        places = [(places_of(mutation, path), value) for path, value in changes.items()]
+        for where, value in sorted(places, key=lambda place: -len(place[0])):  # from within
+            put(asked, where, value)
         before = taken(desk.world)
         answer = client.ask(written("mutation", mutation, asked), **asked)
         assert "internal" not in codes_of(answer), (asked, answer)

@@ -331,6 +331,32 @@ def test_everybody_revokes_their_own_tokens_and_an_administrator_all(
         assert callers[role].refused(revoke, t=others) == [("no_token", "id")]
 
 
+OF_A_TASK = """
+task(id: $t) { id }
+taskVersions(id: $t) { version }
+nextRuns(task: $t)
+taskEvents(id: $t) { waiting }
+run(id: $r) { id }
+transfers(run: $r) { cursor }
+failures(run: $r) { cursor }
+failureGroups(run: $r) { code }
+logs(run: $r) { more }
+series(run: $r, since: "2026-01-01T00:00:00Z", until: "2026-01-02T00:00:00Z") { at }
+""".strip().splitlines()
+
+
+@pytest.mark.parametrize("field", OF_A_TASK)
+def test_a_viewer_sees_all_of_a_task_and_a_token_of_other_scopes_nothing(
+    world: World, callers: Mapping[Role, GraphClient], field: str
+) -> None:
+    ident = task(world)
+    declared = "$t: ID!" if "$t" in field else "$r: ID!"
+    query = f"query ({declared}) {{ {field} }}"
+    asked = {"t": ident} if "$t" in field else {"r": world.run_of(ident).ident}
+    callers[VIEWER].get(query, **asked)
+    assert world.client(ADMIN, EVERYTHING - {TASKS}).refused(query, **asked) == [("forbidden", "")]
+
+
 @pytest.mark.parametrize(
     ("query", "needs"),
     [
@@ -340,6 +366,10 @@ def test_everybody_revokes_their_own_tokens_and_an_administrator_all(
         ("{ tokens { id } }", VIEWER),
         ("{ tasks { items { id } } }", VIEWER),
         ("{ workers { id } }", VIEWER),
+        ("{ me { name } }", VIEWER),
+        ("{ specSchema(kind: OBJECTS) }", VIEWER),
+        ('{ nextRuns(schedule: {cron: "0 3 * * *"}) }', VIEWER),
+        ("{ runs { items { id } } }", VIEWER),
         ("{ channels { name } }", ADMIN),
         (ESTIMATE, OPERATOR),
         ("{ messages { items { id } } }", ADMIN),

@@ -62,6 +62,20 @@ def test_no_name_is_a_vendors() -> None:
     assert [name for name in names if VENDORS.search(name)] == []
 
 
+def test_only_what_was_just_made_is_told_with_its_secret() -> None:
+    secret = re.compile("secret|password|token$|key$", re.IGNORECASE)
+    told = [
+        f"{name}.{field}"
+        for name, kind in SCHEMA.type_map.items()
+        if isinstance(kind, GraphQLObjectType) and not name.startswith("__")
+        for field in kind.fields
+        if secret.search(field) and name not in ("Mutation", "Query")
+    ]
+    keys_of_objects = ["FailureGroup.exampleKey", "FirstKey.key", "Transfer.key"]
+    once = ["NewEventToken.secret", "NewLink.secret", "NewToken.secret", "NewToken.token"]
+    assert sorted(told) == sorted([*keys_of_objects, *once])
+
+
 def test_only_the_prelude_names_what_appsync_has_itself() -> None:
     folder = Path(inputs.SCHEMA).parent
     declared = re.findall(r"^scalar (\w+)", (folder / "prelude.graphql").read_text(), re.MULTILINE)

@@ -17,7 +17,7 @@ from transferhub.api.events import EventDoor
 from transferhub.api.graph import Graph
 from transferhub.api.metrics import Counted, MetricsDoor, Watch
 from transferhub.api.page import page_routes
-from transferhub.api.safety import Safety, Site, read_json, refused_for
+from transferhub.api.safety import JsonAnswer, Safety, Site, read_json, refused_for
 from transferhub.control.intake import Intake
 from transferhub.control.openid import OpenId
 from transferhub.control.signin import SignIn
@@ -102,7 +102,7 @@ class _Pages(Generic[Service]):
         if not isinstance(asked.get("variables") or {}, dict):
             raise InputError("variables", "is no JSON object")
         answer = await self._web.graph.answer(asked, self._web.service, caller)
-        return JSONResponse(answer)
+        return JsonAnswer(answer)
 
     async def config(self, _: Request) -> Response:
         told = {"graphqlUrl": "/graphql", **self._web.config}

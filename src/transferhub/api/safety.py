@@ -98,6 +98,13 @@ async def read_body(request: Request) -> bytes:
     return bytes(body)
 
 
+class JsonAnswer(JSONResponse):
+    """JSON in ASCII: halves of surrogate pairs, which a request may hold, have no other bytes."""
+
+    def render(self, content: Any) -> bytes:  # noqa: ANN401 - any JSON value
+        return json.dumps(content, separators=(",", ":")).encode()
+
+
 async def read_json(request: Request) -> dict[str, Any]:
     """The JSON object in the request's body.
 
@@ -137,4 +144,4 @@ def refused_for(error: TransferHubError) -> Response:
             status = 503
     told = {"message": error.message, "extensions": {"code": error.code}}
     headers = {"retry-after": str(seconds)} if seconds else {}
-    return JSONResponse({"errors": [told]}, status, headers=headers)
+    return JsonAnswer({"errors": [told]}, status, headers=headers)

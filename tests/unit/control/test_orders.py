@@ -80,6 +80,19 @@ async def test_chosen_dead_letters_are_tried_again(desk: HubDesk) -> None:
     assert claimed.ident == run.ident
 
 
+async def test_a_selection_of_keys_is_retried_and_named_in_the_audit_log(desk: HubDesk) -> None:
+    run = await desk.ended(await desk.task(), RunState.COMPLETED_WITH_FAILURES)
+    await desk.dead_letters(run.ident, *(f"k{number:02}" for number in range(30)))
+    chosen = [f"k{number:02}" for number in range(25)]
+    count, _ = await desk.orders.retry(OPERATOR, run.ident, keys=[*chosen, "nothing"])
+    left = await desk.orders.failures(VIEWER, run.ident)
+    assert (count, [record.transfer.key for record in left]) == (
+        25,
+        ["k25", "k26", "k27", "k28", "k29"],
+    )
+    assert (await desk.audit())[0].after["keys"] == chosen[:20]
+
+
 async def test_a_retry_of_nothing_leaves_the_run_as_it_is(desk: HubDesk) -> None:
     run = await desk.ended(await desk.task())
     assert await desk.orders.retry(OPERATOR, run.ident, code="other") == (0, run)
