@@ -76,8 +76,9 @@ def measure(setting: Setting) -> Result:
         note="One run of objects of 10 KiB from one SeaweedFS server to another, carried by 1, 2"
         " and 4 `dth worker` processes, by turns on two hosts. At once: workers that were seen on"
         " the run together. All of it, with PostgreSQL, the hub and both object stores, shares the"
-        " cores of one machine: there, near stores leave a second worker nothing to use. Far stores"
-        f" answer {1_000 * _FAR_S:.0f} ms late, to {_FAR_AT_ONCE} transfers of each worker at once.",
+        " cores of one machine: there, near stores leave a second worker nothing to use. Far"
+        f" stores answer {1_000 * _FAR_S:.0f} ms late, to {_FAR_AT_ONCE} transfers of each worker"
+        " at once.",
         rows=[],
         figures=[_speed_up(job, found) for job in _jobs(setting)],
         cells=[_HEAD, *(_cells(job, n, runs) for (job, n), runs in found.items())],

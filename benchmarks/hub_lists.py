@@ -18,6 +18,7 @@ from benchmarks.rounds import Setting
 from tests.servers.hub import HubClient, HubServer
 from tests.servers.postgres import PostgresServer
 from transferhub.hosts.hub_state import HubState
+from transferhub.model.history import LogLevel, LogLine, Sample
 from transferhub.model.people import AuditEntry, How
 from transferhub.model.run import Run, RunState, Task, TaskId, Trigger
 from transferhub.model.transfer import (
@@ -34,13 +35,17 @@ _TASKS = 1_000
 _RUNS_OF_EACH = 100
 _FAILURES = 100_000
 _ENTRIES = 20_000
+_SAMPLES = 8_000  # of a run of a week
+_LINES = 10_000
 _BATCH = 1_000
 _ASKED = 60
 _PAGE = 50
 _LIMIT_MS = 100.0
 _BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 _FAILED = RunId("run-of-failures")
+_FAILING = TaskId("task-0000")
 _CODES = ("denied", "corrupt", "unreachable", "bad_key", "gave_up")
+_LEVELS = (*(LogLevel.INFO,) * 8, LogLevel.WARNING, LogLevel.ERROR)
 _STATES = (RunState.SUCCEEDED, RunState.COMPLETED_WITH_FAILURES, RunState.FAILED)
 _TRIGGERS = (Trigger.PERSON, Trigger.SCHEDULE, Trigger.EVENT)
 _HEAD = ["list", "SQLite: median ms", "95 % within", "PostgreSQL: median ms", "95 % within"]
@@ -59,6 +64,8 @@ class Sizes:
     runs_of_each: int
     failures: int
     entries: int
+    samples: int
+    lines: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +116,16 @@ def listings() -> Sequence[Listing]:
 
 
 _ENTRY = "number at who how action subject before after"
+_UNTIL = _BEGAN + timedelta(days=8)
+_WEEK = f'since: "{_BEGAN:%Y-%m-%d}T00:00:00Z", until: "{_UNTIL:%Y-%m-%d}T00:00:00Z"'
+_POINT = "{ at bytes objects failures workers bytesPerSecond peakBytesPerSecond }"
+_LINE = "{ before after more items { number at level action message worker } }"
 _PLAIN = {
+    "series of a run, a week": f'series(run: "{_FAILED}", {_WEEK}) {_POINT}',
+    "series of a task, a week": f'series(task: "task-0000", {_WEEK}) {_POINT}',
+    "log of a run": f'logs(run: "{_FAILED}") {_LINE}',
+    "log of a run, errors": f'logs(run: "{_FAILED}", level: ERROR) {_LINE}',
+    "log of a run, words": f'logs(run: "{_FAILED}", search: "0001234 again") {_LINE}',
     "failures by cause": f'failureGroups(run: "{_FAILED}")'
     " { code count size exampleKey exampleMessage }",
     "workers": "workers { id host kind seenAt runs objectsPerSecond }",
@@ -127,6 +143,8 @@ def measure(setting: Setting) -> Result:
         runs_of_each=_RUNS_OF_EACH,
         failures=setting.scaled(_FAILURES),
         entries=setting.scaled(_ENTRIES),
+        samples=setting.scaled(_SAMPLES),
+        lines=setting.scaled(_LINES),
     )
     sqlite = setting.folder / "state" / "dth.sqlite3"
     columns = {"SQLite": _measure_hub(setting, f"sqlite:///{sqlite}", sizes)}
@@ -136,7 +154,8 @@ def measure(setting: Setting) -> Result:
         name="lists",
         title="The lists of a full hub",
         note=f"{sizes.tasks:,} tasks with {sizes.runs_of_each} runs each, a run with"
-        f" {sizes.failures:,} failures, {sizes.entries:,} entries of the audit log. Each list is"
+        f" {sizes.failures:,} failures, {sizes.samples:,} samples and {sizes.lines:,} lines of"
+        f" its log, {sizes.entries:,} entries of the audit log. Each list is"
         f" asked for {_ASKED} times, {_PAGE} of a page, over HTTP and GraphQL from `dth up`.",
         rows=[],
         figures=[
@@ -234,6 +253,11 @@ async def _fill(folder: Path, url: str, sizes: Sizes) -> None:
             await state.audit.append(_entry(number, sizes))
         await state.tasks.create_run(_run_of_failures())
         await _fill_failures(state, sizes.failures)
+        for number in range(sizes.samples):
+            await state.samples.add(_FAILED, _FAILING, _sample(number, sizes))
+        for start in range(0, sizes.lines, _BATCH):
+            numbers = range(start, min(start + _BATCH, sizes.lines))
+            await state.logs.append([_line(number) for number in numbers])
 
 
 def _task(number: int) -> Task:
@@ -275,7 +299,7 @@ def _run(number: int, sizes: Sizes) -> Run:
 def _run_of_failures() -> Run:
     return Run(
         ident=_FAILED,
-        task=TaskId("task-0000"),
+        task=_FAILING,
         task_version=1,
         state=RunState.COMPLETED_WITH_FAILURES,
         created_at=_BEGAN,
@@ -293,6 +317,34 @@ def _entry(number: int, sizes: Sizes) -> AuditEntry:
         subject=f"task-{number % sizes.tasks:04}",
         before={"name": "Old"},
         after={"name": "New"},
+    )
+
+
+def _sample(number: int, sizes: Sizes) -> Sample:
+    return Sample(
+        at=_BEGAN + number * timedelta(days=7) / sizes.samples,
+        phase="copying",
+        listing=False,
+        bytes=number << 20,
+        objects=number * 100,
+        failures=number,
+        deleted=0,
+        open=sizes.samples - number,
+        workers=2,
+        bytes_per_second=1e6 + number,
+        objects_per_second=100.0,
+    )
+
+
+def _line(number: int) -> LogLine:
+    return LogLine(
+        at=_BEGAN + timedelta(seconds=number),
+        level=_LEVELS[number % len(_LEVELS)],
+        action="transfer_failed",
+        message=f"The object data/{number:07} could not be copied; it is tried again.",
+        task=_FAILING,
+        run=_FAILED,
+        worker="host-1",
     )
 
 
