@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, ExitStack
 from datetime import timedelta
 from http.client import HTTPConnection
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from tests.acceptance.balance import assert_moved
 from tests.acceptance.command import Dth, Running
 from tests.acceptance.hub import ADMIN, Desk
 from tests.acceptance.places import Place
-from tests.acceptance.test_hub_runs import SLOW, fill, kill_carriages, up
+from tests.acceptance.test_hub_runs import SLOW, fill, kill_carriages, on_machine, up
 from tests.unit.metrics.test_prometheus import Told, told
 from transferhub.model.clock import utc_now
 from transferhub.model.history import LogLine, OfRun, OfTask
@@ -31,6 +32,13 @@ async def desk(pair: Dth) -> AsyncIterator[Desk]:
     """Over the state of `pair`, in SQLite."""
     async with AsyncExitStack() as stack:
         yield await Desk.open(pair.state, f"sqlite:///{pair.state}/dth.sqlite3", stack)
+
+
+@pytest.fixture
+async def shared_desk(postgres_url: str, tmp_path: Path) -> AsyncIterator[Desk]:
+    """Over a database of PostgreSQL."""
+    async with AsyncExitStack() as stack:
+        yield await Desk.open(tmp_path / "desk", postgres_url, stack)
 
 
 async def lines_of(desk: Desk, run: Run, **how: Any) -> Sequence[LogLine]:
@@ -144,6 +152,28 @@ async def test_a_run_tells_of_the_death_of_its_process(
     assert "carriage_died" in actions
     assert actions.count("run_begun") == 2
     assert actions[-1] == "run_ended"
+
+
+@pytest.mark.postgresql
+async def test_what_a_worker_does_is_seen_at_the_server(
+    pair: Dth, source: Place, destination: Place, postgres_url: str, shared_desk: Desk
+) -> None:
+    fill(source)
+    desk = shared_desk
+    with ExitStack() as scope:
+        server = up(on_machine(pair, "server", postgres_url), scope, "--runs", 0)
+        machine = on_machine(pair, "worker", postgres_url)
+        scope.enter_context(machine.start("worker", "--name", "carrier"))
+        run = await desk.start(await desk.task(source, destination))
+        ended = await desk.ended(run)
+        await told_of(desk, run, "run_ended")
+        found = await metrics(server, desk)
+    assert_moved(ended.summary, source, destination)
+    lines = await lines_of(desk, run)
+    assert {line.worker.partition("-")[0] for line in lines} == {"carrier"}
+    assert {"run_carried", "run_begun", "run_ended"} <= {line.action for line in lines}
+    assert found["dth_members", (("kind", "worker"),)] == 1
+    assert found["dth_copied_objects_total", ()] == 300
 
 
 async def test_a_run_that_cannot_begin_says_why_in_its_log(

@@ -192,6 +192,16 @@ class SamplesSuite:
         points = await samples.series(OfRun(RUN), START, START + HOUR, points=60)
         assert [at.last.at for at in points] == [START + 200 * SECOND]
 
+    async def test_what_is_purged_in_steps_is_purged_whole(self, samples: Samples) -> None:
+        for days in (0, 1, 5, 9):
+            await samples.add(RUN, TASK, sample(days * 86_400))
+        purged = 0
+        while count := await samples.purge(START + 6 * DAY):
+            purged += count
+        assert purged == 3
+        points = await samples.series(OfRun(RUN), START, START + 10 * DAY, points=10)
+        assert [at.last.at for at in points] == [START + 9 * DAY]
+
     async def test_a_run_is_forgotten(self, samples: Samples) -> None:
         await samples.add(RUN, TASK, sample(0))
         await samples.add(NEXT, TASK, sample(1))
@@ -336,6 +346,14 @@ class LogsSuite:
         await logs.append([replace(line("new", NEXT), at=START + DAY)])
         assert await logs.purge(START + HOUR) == 1
         assert await said(logs, OfTask(TASK)) == ["old too", "new"]
+
+    async def test_many_old_logs_are_purged_in_steps(self, logs: Logs) -> None:
+        await logs.append([line("x", RunId(f"run {n}")) for n in range(45)])
+        purged = 0
+        while count := await logs.purge(START + HOUR):
+            purged += count
+        assert purged == 45
+        assert await said(logs, OfTask(TASK)) == []
 
     async def test_a_run_is_forgotten(self, logs: Logs) -> None:
         await logs.append([line("a"), line("b", NEXT)])

@@ -84,7 +84,10 @@ class Chronicle:
         """Takes samples until it is cancelled."""
         while True:
             await asyncio.sleep(SAMPLE_EVERY.total_seconds())
-            await self.sample()
+            try:
+                await self.sample()
+            except Exception:
+                log.exception("a sample is lost", extra={"action": "sample_failed"})
 
     async def sample(self) -> None:
         """Writes what was observed since the last one, if anything was."""

@@ -23,6 +23,8 @@ from transferhub.model.run import TaskId
 from transferhub.model.transfer import RunId
 from transferhub.state.history import Logs
 
+log = logging.getLogger(__name__)
+
 OUTSIDE = "outside"
 """The action of lines of other packages."""
 
@@ -215,7 +217,10 @@ class LogBook(logging.Handler):
         """Writes what was heard, twice a second until it is cancelled."""
         while True:
             await wait(_KEEP_SECONDS)
-            await self.write(logs)
+            try:
+                await self.write(logs)
+            except Exception:
+                log.exception("lines of runs are lost", extra={"action": "log_failed"})
 
     async def write(self, logs: Logs) -> None:
         """Writes all that was heard; what cannot be written now stays."""

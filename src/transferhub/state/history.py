@@ -43,7 +43,7 @@ class Samples(Protocol):
         lost of counts, means and peaks. Returns how many it merged; 0 once there are none left."""
 
     async def purge(self, before: datetime) -> int:
-        """Forgets what is older; returns how many samples."""
+        """Forgets some of what is older; returns how many samples, 0 once there are none left."""
 
     async def forget(self, run: RunId) -> None: ...
 
@@ -77,7 +77,8 @@ class Logs(Protocol):
         """
 
     async def purge(self, before: datetime) -> int:
-        """Forgets the logs whose last line is older; returns of how many runs."""
+        """Forgets some of the logs whose last line is older; returns of how many runs, 0 once there
+        are none left."""
 
     async def forget(self, run: RunId) -> None: ...
 

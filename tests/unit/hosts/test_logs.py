@@ -195,6 +195,26 @@ async def test_no_secret_is_kept_and_a_message_is_bounded() -> None:
     assert len(second[2]) == 4_000
 
 
+async def test_a_line_that_cannot_be_kept_does_not_stop_the_others(book: LogBook) -> None:
+    class Broken(MemoryLogs):
+        async def append(self, lines: Sequence[LogLine]) -> None:
+            if "poison" in [line.message for line in lines]:
+                raise ValueError("poison")
+            await super().append(lines)
+
+    logs, said = Broken(), iter(["poison", "good", None])
+
+    async def wait(_: float) -> None:
+        message = next(said)
+        if message is None:
+            raise asyncio.CancelledError
+        PACKAGE.info("%s", message, extra={"action": "x"})
+
+    with pytest.raises(asyncio.CancelledError):
+        await book.keep(logs, wait)
+    assert [message for _, _, message in await kept(logs)] == ["good"]
+
+
 async def test_lines_are_kept_while_the_work_goes_on(book: LogBook) -> None:
     logs, waits = MemoryLogs(), 0
 

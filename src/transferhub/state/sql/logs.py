@@ -39,6 +39,7 @@ _COUNT = (
     "size = logs.size + excluded.size, last_at = excluded.last_at"
 )
 _DROP = "UPDATE logs SET lines = lines - ?, size = size - ?, dropped = dropped + ? WHERE run = ?"
+_OLD = "FROM logs WHERE last_at < ? ORDER BY last_at LIMIT 20"
 _LEVELS = tuple(LogLevel)
 
 
@@ -93,8 +94,9 @@ class SqlLogs:
 
     async def purge(self, before: datetime) -> int:
         def purge(session: Session) -> int:
-            old = f"FROM logs WHERE last_at < ? ORDER BY last_at {session.dialect.lock}"
-            rows = session.fetch("run, last_at", old, to_micros(before))
+            rows = session.fetch(
+                "run, last_at", f"{_OLD} {session.dialect.lock}", to_micros(before)
+            )
             for run, _ in rows:
                 _forget(session, run)
             return len(rows)

@@ -97,16 +97,15 @@ class SqlSamples:
         fine = thinning.fine // _MICROSECOND
 
         def thin(session: Session) -> int:
-            oldest = "FROM samples WHERE step = ? AND at < ? ORDER BY at LIMIT 1"
-            rows = session.fetch("at", oldest, fine, end)
-            return _thin(session, thinning, rows[0][0], end) if rows else 0
+            oldest = _oldest(session, fine, end)
+            return 0 if oldest is None else _thin(session, thinning, oldest, end)
 
         return await self._database.write(thin)
 
     async def purge(self, before: datetime) -> int:
-        delete, end = "DELETE FROM samples WHERE step = ? AND at < ?", to_micros(before)
+        end = to_micros(before)
         return await self._database.write(
-            lambda session: sum(session.execute(delete, at // _MICROSECOND, end) for at in STEPS)
+            lambda session: sum(_purge(session, step // _MICROSECOND, end) for step in STEPS)
         )
 
     async def forget(self, run: RunId) -> None:
@@ -115,6 +114,22 @@ class SqlSamples:
 
     async def aclose(self) -> None:
         await self._database.aclose()
+
+
+def _oldest(session: Session, step: int, end: int) -> int | None:
+    """The moment of the first sample of a step, if it is before the end."""
+    source = "FROM samples WHERE step = ? AND at < ? ORDER BY at LIMIT 1"
+    rows = session.fetch("at", source, step, end)
+    return int(rows[0][0]) if rows else None
+
+
+def _purge(session: Session, step: int, end: int) -> int:
+    """A day of it, so that others may write in between."""
+    oldest = _oldest(session, step, end)
+    if oldest is None:
+        return 0
+    end = min(end, oldest + timedelta(days=1) // _MICROSECOND)
+    return session.execute("DELETE FROM samples WHERE step = ? AND at < ?", step, end)
 
 
 def _thin(session: Session, thinning: Thinning, oldest: int, end: int) -> int:
