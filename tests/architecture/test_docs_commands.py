@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 import pytest
+from click.exceptions import NoArgsIsHelpError
 
 from transferhub.cli.reference import reference
 from transferhub.cli.root import root
@@ -39,7 +40,7 @@ def _commands_in(line: str) -> Iterator[list[str]]:
     """Of a line of shell: pipes and `$(...)` hold commands of their own."""
     for inner in re.findall(r"\$\((dth [^)]*)\)", line):
         yield shlex.split(inner)[1:]
-    words = shlex.split(line.partition(" | ")[0].partition(" > ")[0], comments=True)
+    words = shlex.split(re.split(r" [|<>] ", line, maxsplit=1)[0], comments=True)
     for at, word in enumerate(words):
         if PROGRAM.fullmatch(word):
             rest = words[at + 1 :]
@@ -56,7 +57,7 @@ def fault_of(words: list[str], *, whole: bool = True) -> str:
             return ""
     except click.exceptions.Exit:
         return ""  # --help and --version
-    except (click.MissingParameter, click.BadOptionUsage) as error:
+    except (click.MissingParameter, click.BadOptionUsage, NoArgsIsHelpError) as error:
         return error.format_message() if whole else ""
     except click.ClickException as error:
         return error.format_message()

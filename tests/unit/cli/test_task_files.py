@@ -1,5 +1,6 @@
 """What a task file may say, and what is said of one that is wrong."""
 
+import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,14 @@ def test_defaults_are_left_out_and_numbers_are_written_as_people_do() -> None:
         "limits": {"bandwidth": "1GB/s", "requests": 500},
         "spec": {"source": "s3://a/", "destination": "s3://b/"},
     }
+
+
+def test_sizes_may_be_written_as_people_do() -> None:
+    (task,) = read(GOOD + "  min_size: 1MiB\n  part_size: 16777216\n")
+    assert (task.kept.spec["min_size"], task.kept.spec["part_size"]) == (1 << 20, 16 << 20)
+    assert faults(GOOD + "  min_size: 8Mb\n") == [
+        "stdin:8: spec.min_size: '8Mb' counts bits; write bytes, such as 50MB or 50MiB"
+    ]
 
 
 def test_differences_are_told_by_path() -> None:
@@ -218,6 +227,8 @@ def test_the_schema_names_the_fields_of_a_file() -> None:
 @pytest.mark.parametrize(
     "change",
     [
+        ("source:", "min_size: [1]\n  source:"),
+        ("source:", "part_size: 1024\n  source:"),
         ("name: Photos", "nmae: Photos"),
         ("name: Photos", "name: Photos\nschedule: {cron: 0 3 * * *, every: 1h}"),
         ("name: Photos", "name: Photos\nschedule: {every: 1h, overlap: never}"),
@@ -233,3 +244,23 @@ def test_the_schema_refuses_what_apply_would(change: tuple[str, str]) -> None:
     )
     assert validator.is_valid(good)
     assert not validator.is_valid(bad)
+
+
+# The page
+
+
+def test_the_files_on_the_page_are_right() -> None:
+    page = Path(__file__).parents[3] / "docs" / "operations" / "task-files.md"
+    files = re.findall(r"^```yaml\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+    assert len(files) == 2
+    validator = jsonschema.Draft202012Validator(task_schema())
+    for text in files:
+        (task,) = read(text)
+        validator.validate(task.document.value)
+        assert read(write_documents([task.definition]))[0].definition == task.definition
+
+
+def test_the_page_names_every_field() -> None:
+    page = Path(__file__).parents[3] / "docs" / "operations" / "task-files.md"
+    rows = [line.split("|")[1] for line in page.read_text().splitlines() if line.startswith("| `")]
+    assert sorted(re.findall(r"`(\w+)`", "".join(rows))) == sorted(FIELDS)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from transferhub.engine.compare import CompareMode
+from transferhub.errors import InputError
+from transferhub.model.units import parse_bytes
 from transferhub.plugins.objects.location import Location
 from transferhub.stores.base import MAX_PART_BYTES, MIN_PART_BYTES
 
@@ -15,7 +17,23 @@ CannedAcl = Literal[
     "bucket-owner-read", "bucket-owner-full-control", "log-delivery-write", "default",
 ]  # fmt: skip
 Sha256 = Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")]
-SizeLimit = Annotated[int, Field(ge=0)]
+CountLimit = Annotated[int, Field(ge=0)]
+
+
+def _bytes(value: object) -> object:
+    """A size that people wrote, such as 16MiB, in bytes."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return parse_bytes(value, field="")
+    except InputError as error:
+        raise ValueError(error.message.removeprefix(": ")) from None
+
+
+_Size = Annotated[int, Field(ge=0)]
+_PartSize = Annotated[int, Field(ge=MIN_PART_BYTES, le=MAX_PART_BYTES)]
+SizeLimit = Annotated[_Size, BeforeValidator(_bytes, json_schema_input_type=_Size | str)]
+PartSize = Annotated[_PartSize, BeforeValidator(_bytes, json_schema_input_type=_PartSize | str)]
 
 
 class Parameters(BaseModel):
@@ -76,7 +94,7 @@ class Parameters(BaseModel):
     mirror: bool = Field(
         default=False, description="Delete what the destination has and the source has not."
     )
-    max_delete: SizeLimit | None = Field(
+    max_delete: CountLimit | None = Field(
         default=None, description="Most objects to delete; none is no limit."
     )
     max_delete_percent: float = Field(
@@ -89,9 +107,7 @@ class Parameters(BaseModel):
     copy_mode: Literal["auto", "server", "stream"] = Field(
         default="auto", description="Whether the server copies, or the bytes pass through here."
     )
-    part_size: int | None = Field(
+    part_size: PartSize | None = Field(
         default=None,
-        ge=MIN_PART_BYTES,
-        le=MAX_PART_BYTES,
         description="Bytes of a part of a multipart upload; none chooses by object.",
     )
