@@ -1,11 +1,23 @@
 import logging
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from transferhub.api.graph import Graph, GraphLimits
-from transferhub.errors import ConflictError, InputError
+from transferhub.errors import (
+    AccessError,
+    ConflictError,
+    DeniedError,
+    InputError,
+    MoveError,
+    SignInError,
+    StateError,
+    TooManyError,
+    TransferHubError,
+    VaultError,
+)
 from transferhub.model.faults import raise_faults
 
 SCHEMA = """
@@ -92,6 +104,33 @@ async def test_an_error_has_a_code_and_its_sentence() -> None:
     error = await failed('{ fails(how: "conflict") { name } }')
     assert (error["message"], error["extensions"]) == ("was changed", {"code": "conflict"})
     assert error["path"] == ["fails"]
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ConflictError("x"), "conflict"),
+        (StateError("x"), "state"),
+        (StateError("x", code="state_full"), "state_full"),
+        (MoveError("x"), "wrong_state"),
+        (AccessError("x"), "forbidden"),
+        (SignInError("x"), "sign_in"),
+        (TooManyError("x", wait=timedelta(seconds=1)), "too_many"),
+        (VaultError("x"), "vault"),
+        (DeniedError("x"), "denied"),
+        (InputError("name", "x", code="no_task"), "no_task"),
+    ],
+)
+async def test_every_kind_of_error_has_its_code(error: TransferHubError, code: str) -> None:
+    async def raises(shelf: Shelf, arguments: Arguments, caller: Caller) -> Any:
+        raise error
+
+    failing: Graph[Shelf, Any] = Graph(
+        SCHEMA, queries={"things": raises}, mutations={"rename": raises}
+    )
+    for query in ("{ things { name } }", 'mutation { rename(name: "x") { name } }'):
+        told = await failed(query, of=failing)
+        assert (told["extensions"]["code"], told["message"]) == (code, error.message)
 
 
 async def test_an_input_error_names_its_field() -> None:
@@ -223,6 +262,23 @@ async def test_pages_within_pages_cost_as_much_as_they_hold() -> None:
     assert "errors" not in await asked(query, n=10)
     answer = await asked(query, n=1_000)
     assert any("cost" in error["message"].lower() for error in answer["errors"])
+
+
+async def test_what_weighs_more_costs_more() -> None:
+    heavy = Graph(
+        SCHEMA,
+        queries={"things": things, "fails": fails},
+        mutations={"rename": rename, "take": take},
+        weights={"fails": 30},
+        limits=GraphLimits(cost=100),
+    )
+
+    async def codes(count: int) -> set[str]:
+        fields = (f't{n}: fails(how: "conflict") {{ name }}' for n in range(count))
+        errors = (await asked(f"{{ {' '.join(fields)} }}", of=heavy))["errors"]
+        return {error["extensions"]["code"] for error in errors}
+
+    assert (await codes(3), await codes(4)) == ({"conflict"}, {"bad_request"})
 
 
 async def test_aliases_cost_as_much_as_fields() -> None:

@@ -9,6 +9,7 @@ import pytest
 from graphql import FieldNode, OperationDefinitionNode, parse
 
 from tests.api.hub_world import GraphClient, Kind, World, hub_served
+from tests.api.operations import written
 from tests.api.web import PASSWORD, Client
 from tests.servers.boto import Boto
 from tests.servers.moto import MotoServer
@@ -578,3 +579,15 @@ def test_nothing_is_answered_to_who_is_not_known(world: World) -> None:
 def test_the_schema_is_told_to_whoever_is_known(world: World) -> None:
     told = world.client(Role.VIEWER).get("{ __schema { queryType { fields { name } } } }")
     assert {field["name"] for field in told["queryType"]["fields"]} == set(QUERIES)
+
+
+def test_a_request_asks_for_so_much_and_no_more(world: World) -> None:
+    client = world.client()
+    much = written("query", "tasks", {"first": 1_000})
+    assert client.refused(much, first=1_000) == [("bad_request", "query")]
+    assert client.get(much, first=200)["items"] == []
+    reach = 'testConnection(location: {url: "s3://a"}, side: SOURCE) { works }'
+    many = "{ " + " ".join(f"t{n}: {reach}" for n in range(11)) + " }"
+    assert client.refused(many) == [("bad_request", "query")]
+    for null in ("tasks(first: null) { total }", "runs(first: null) { cursor }"):
+        assert client.refused(f"{{ {null} }}") == [("bad_input", "first")]

@@ -74,10 +74,12 @@ class Graph(Generic[Service, Caller]):
         queries: Mapping[str, Resolver[Service, Caller]],
         mutations: Mapping[str, Resolver[Service, Caller]],
         scalars: Sequence[ScalarType] = (),
+        weights: Mapping[str, int] | None = None,
         limits: GraphLimits | None = None,
     ) -> None:
         """Args:
         schema: all of it, in the schema definition language.
+        weights: what the fields of Query and Mutation cost that take more than a look.
         """
         self._limits = limits or GraphLimits()
         query, mutation = QueryType(), MutationType()
@@ -85,7 +87,7 @@ class Graph(Generic[Service, Caller]):
             for name, resolver in resolvers.items():
                 bindable.set_field(name, _bound(resolver))
         self._schema = make_executable_schema(schema, query, mutation, *scalars)
-        self._costs = _costs(self._schema)
+        self._costs = _costs(self._schema, weights or {})
 
     @property
     def schema(self) -> GraphQLSchema:
@@ -159,11 +161,12 @@ def _bound(resolver: Resolver[Service, Caller]) -> Callable[..., Awaitable[Any]]
     return resolve
 
 
-def _costs(schema: GraphQLSchema) -> dict[str, dict[str, Any]]:
+def _costs(schema: GraphQLSchema, weights: Mapping[str, int]) -> dict[str, dict[str, Any]]:
+    roots = (schema.query_type, schema.mutation_type)
     return {
         name: {
             field_name: {
-                "complexity": 1,
+                "complexity": weights.get(field_name, 1) if kind in roots else 1,
                 "multipliers": [name for name in _PAGE_ARGUMENTS if name in field.args],
             }
             for field_name, field in kind.fields.items()

@@ -17,6 +17,7 @@ from transferhub.api.reading import (
     renamed,
     told,
 )
+from transferhub.control.history import MOST_POINTS
 from transferhub.control.hub import Hub
 from transferhub.errors import InputError
 from transferhub.model.history import HistoryOf, LogLevel, LogLine, OfRun, OfTask, Point
@@ -36,7 +37,7 @@ async def series(hub: Hub, arguments: Arguments, caller: Caller) -> list[Json]:
         _of(arguments),
         _moment(arguments, "since"),
         _moment(arguments, "until"),
-        points=given(arguments, "points", _POINTS),
+        points=page_size(arguments, "points", default=_POINTS, most=MOST_POINTS),
     )
     return [_told_point(point) for point in points]
 

@@ -86,6 +86,14 @@ MUTATIONS: Mapping[str, Resolver[Hub, Caller]] = {
     "testChannel": channels.test,
 }
 
+_REACHES, _HASHES = 2_000, 500
+WEIGHTS: Mapping[str, int] = {
+    **dict.fromkeys(("testConnection", "preview", "testChannel"), _REACHES),
+    **dict.fromkeys(("setUpEvents", "takeDownEvents"), _REACHES),
+    **dict.fromkeys(("createUser", "setPassword", "changePassword"), _HASHES),
+}
+"""Of what asks others over the network, and of what takes a password's hash."""
+
 _FOLDER = Path(__file__).parent
 _IDENTS = frozenset({"task", "run", "token", "worker"})
 _SPEC = "spec."
@@ -97,6 +105,7 @@ def open_graph() -> Graph[Hub, Caller]:
         queries={name: _naming(resolver) for name, resolver in QUERIES.items()},
         mutations={name: _naming(resolver) for name, resolver in MUTATIONS.items()},
         scalars=SCALARS,
+        weights=WEIGHTS,
     )
 
 

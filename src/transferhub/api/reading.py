@@ -33,12 +33,14 @@ def given(arguments: Arguments, name: str, default: Any) -> Any:  # noqa: ANN401
     return default if value is None else value
 
 
-def page_size(arguments: Arguments, *, default: int = _PAGE, most: int = MOST) -> int:
+def page_size(
+    arguments: Arguments, name: str = "first", *, default: int = _PAGE, most: int = MOST
+) -> int:
     """How many things are asked for. A null is refused, since it would cost nothing."""
-    first = arguments.get("first", default)
-    if first is None or not 1 <= first <= most:
-        raise InputError("first", f"must be 1 to {most:,}")
-    return int(first)
+    size = arguments.get(name, default)
+    if size is None or not 1 <= size <= most:
+        raise InputError(name, f"must be 1 to {most:,}")
+    return int(size)
 
 
 def whole(value: Any) -> Any:  # noqa: ANN401 - any JSON value
