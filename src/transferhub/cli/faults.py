@@ -16,6 +16,20 @@ from transferhub.hosts.masking import masked
 _FIELD = re.compile(r"(?<![\w-])[a-z]+(?:_[a-z0-9]+)+(?![\w-])|(?<=\bneeds )[a-z]+\b")
 
 
+_BEFORE = ("--server", "--token", "--token-file", "--ca-bundle")
+_NEEDED = (
+    "ariadne",
+    "argon2",
+    "cryptography",
+    "graphql",
+    "joserfc",
+    "starlette",
+    "uvicorn",
+    "yaml",
+)
+"""What the extra `hub` installs."""
+
+
 def report_error(error: TransferHubError, command: click.Command | None, err: Stream) -> ExitCode:
     """Prints the error, each of its faults on a line of its own."""
     faults = getattr(error, "faults", None) or [error]
@@ -33,6 +47,9 @@ def report_usage(error: click.ClickException, err: Stream) -> ExitCode:
 
 
 def report_unexpected(error: Exception, err: Stream, *, debug: bool) -> ExitCode:
+    if isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] in _NEEDED:
+        err.line('dth: This needs the parts of a hub: pip install "data-transfer-hub[hub]"')
+        return ExitCode.FAILED
     if debug:
         err.write(masked("".join(traceback.format_exception(error))))
     told = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(":")
@@ -67,6 +84,8 @@ def _typed_name(field: str, command: click.Command) -> str:
 
 def _usage_sentence(error: click.ClickException) -> str:
     message = error.format_message()
+    if isinstance(error, click.NoSuchOption) and error.option_name in _BEFORE:
+        return f"{error.option_name} stands before the command: dth {error.option_name} …"
     if isinstance(error, click.MissingParameter) and isinstance(error.param, click.Argument):
         return f"{error.param.make_metavar(_context(error))} is missing."
     if isinstance(error, click.BadParameter) and isinstance(error.param, click.Option):
