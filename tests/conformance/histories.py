@@ -291,6 +291,20 @@ class LogsSuite:
         page = await logs.page(OfRun(RUN), words="needle", limit=2, before=page.first)
         assert ([at.number for at in page.lines], page.more) == ([1], False)
 
+    async def test_a_search_that_looked_far_enough_goes_on_from_there(self, logs: Logs) -> None:
+        await logs.append([line("needle"), *(line("hay") for _ in range(6_000))])
+        found, before, pages = [], None, 0
+        while True:
+            page = await logs.page(OfRun(RUN), words="needle", before=before, limit=10)
+            found += [at.message for at in page.lines]
+            pages, before = pages + 1, page.first
+            if not page.more:
+                break
+        assert (found, pages) == (["needle"], 2)
+        ahead = await logs.page(OfRun(RUN), words="nothing", after=0, limit=10)
+        assert (ahead.lines, ahead.more) == ([], True)
+        assert 4_000 < ahead.last < 6_001
+
     async def test_a_task_has_the_lines_of_all_of_its_runs(self, logs: Logs) -> None:
         await logs.append([line("a"), line("b", NEXT), line("c", RunId("x"), task=OTHER)])
         await logs.append([line("d")])
