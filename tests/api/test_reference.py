@@ -20,6 +20,7 @@ from transferhub.api.hub_graph import MUTATIONS, QUERIES
 from transferhub.api.inputs import DERIVED
 from transferhub.api.specs import spec_values, told_spec
 from transferhub.control.vault import SHAPES
+from transferhub.errors import InputError
 from transferhub.model.channel import KINDS
 from transferhub.plugins.objects.location import Location
 from transferhub.plugins.objects.spec import ObjectsSpec, parse_spec
@@ -155,6 +156,28 @@ def test_a_spec_that_is_told_can_be_given_back(values: Mapping[str, Any]) -> Non
     if spec.newer_than_given:  # an age counts from now
         assert again.pop("newer_than") >= first.pop("newer_than")
     assert again == first
+
+
+def test_an_inventory_that_is_a_url_alone_is_reached_as_the_source_is() -> None:
+    source = {"url": "s3://a/b", "endpoint": "http://127.0.0.1:9000"}
+    url = "s3://lists/a/manifest.json"
+    given = {"source": source, "destination": {"url": "s3://c/"}, "inventory": {"url": url}}
+    spec = parse_spec(spec_values(given))
+    assert spec.inventory is not None
+    assert (spec.inventory.endpoint, spec.inventory.bucket) == (source["endpoint"], "lists")
+    assert spec.inventory_key == "a/manifest.json"
+    apart = {"url": "s3://lists/", "endpoint": "http://127.0.0.1:9001"}
+    with pytest.raises(InputError, match="inventory_key"):
+        parse_spec(spec_values({**given, "inventory": apart}))
+    spec = parse_spec(spec_values({**given, "inventory": apart, "inventoryKey": "m.json"}))
+    assert spec.inventory is not None
+    assert spec.inventory.endpoint == apart["endpoint"]
+
+
+@pytest.mark.parametrize("text", ["=", "A=", "=B", "A=B,", "A=B,C", "A=B,=C"])
+def test_a_map_of_classes_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match="is no map"):
+        spec_values({"storageClass": text})
 
 
 def test_fields_that_nobody_gives_are_few_and_known() -> None:

@@ -131,8 +131,7 @@ def _named(field: str, arguments: Arguments) -> str:
     root = field.partition(".")[0]
     if "id" in arguments and (root in _IDENTS or not arguments.keys() & {root, INPUT}):
         return "id"  # what is wrong is of what the id names
-    if field.startswith(_SPEC) and INPUT in arguments:
-        return _SPEC + spec_field(field.removeprefix(_SPEC), arguments[INPUT]["spec"])
-    if field.startswith(_SPEC) and "spec" in arguments:
-        return _SPEC + spec_field(field.removeprefix(_SPEC), arguments["spec"])
+    spec = arguments.get(INPUT, arguments).get("spec")
+    if field.startswith(_SPEC) and spec is not None:
+        return _SPEC + spec_field(field.removeprefix(_SPEC), spec)
     return camel(field)

@@ -89,11 +89,14 @@ def _spec() -> Iterator[_Entry]:
 
 
 def _location() -> Iterator[_Entry]:
+    """Without defaults: a location that is a url alone may be reached as another one is."""
     yield _Entry("url", "String", "Such as s3://BUCKET/PREFIX: scheme, bucket, prefix and path.")
     for name, field in Location.model_fields.items():
         if name not in DERIVED:
             entry = _entry(name, field)
-            yield entry._replace(kind=entry.kind.removesuffix("!"))
+            kind, _, default = entry.kind.partition(" = ")
+            usual = f" Default: {json.loads(default)}." if default.startswith('"') else ""
+            yield _Entry(entry.name, kind.removesuffix("!"), entry.described + usual)
 
 
 def _channel() -> Iterator[_Entry]:

@@ -22,8 +22,8 @@ def spec_values(spec: Mapping[str, Any]) -> Json:
     for place in _PLACES:
         if place in values:
             values[place] = location_values(values[place])
-    if "inventory" in values and "inventory_key" not in values:
-        values["inventory"] = values["inventory"].get("url", values["inventory"])
+    if values.get("inventory", {}).keys() == {"url"} and "inventory_key" not in values:
+        values["inventory"] = values["inventory"]["url"]  # of the manifest.json
     if "storage_class" in values:
         values["storage_class"] = _classes(values["storage_class"])
     return values
@@ -74,9 +74,10 @@ def _classes(text: str) -> str | dict[str, str]:
     """One class, or a map such as STANDARD=STANDARD_IA,*=STANDARD."""
     if "=" not in text:
         return text
-    pairs = [[name.strip() for name in pair.split("=", 1)] for pair in text.split(",")]
-    if not all(len(pair) == 2 and all(pair) for pair in pairs):  # noqa: PLR2004 - it is a pair
+    pairs = (pair.partition("=") for pair in text.split(","))
+    classes = {source.strip(): target.strip() for source, _, target in pairs}
+    if not all((*classes, *classes.values())):
         raise InputError(
             "spec.storage_class", f"{text[:80]!r} is no map; write STANDARD=STANDARD_IA,*=STANDARD"
         )
-    return {source: target for source, target in pairs}  # noqa: C416 - the pairs are lists
+    return classes
