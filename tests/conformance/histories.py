@@ -143,6 +143,15 @@ class SamplesSuite:
         assert [told(point) for point in await samples.series(*span, points=2)] == before
         assert len(await samples.series(*span, points=600)) == 20
 
+    async def test_a_thinned_sample_weighs_as_much_as_what_it_was_made_of(
+        self, samples: Samples
+    ) -> None:
+        for at, rate in ((0, 1), (2, 1), (4, 4), (31, 10)):
+            await samples.add(RUN, TASK, sample(at, rate))
+        assert await samples.thin(FIRST, START + HOUR) == 4
+        [point] = await samples.series(OfRun(RUN), START, START + HOUR, points=1)
+        assert (point.bytes_per_second, point.objects_per_second) == (4, 1)
+
     async def test_each_run_is_thinned_by_itself(self, samples: Samples) -> None:
         for at in (0, 2, 31):
             await samples.add(RUN, TASK, sample(at, done=at))

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.conformance.ledger_facts import FakeClock
-from transferhub.control.census import FRESH, CensusTaker
+from transferhub.control.census import FRESH, Amount, CensusTaker, Meter
 from transferhub.engine.progress import Summary
 from transferhub.engine.report import document
 from transferhub.errors import StateError
@@ -229,6 +229,33 @@ async def test_a_run_that_ends_is_counted_once_and_whole(hub: Hub) -> None:
         tally = (await taker.take()).tally
         assert (tally.objects, tally.bytes) == (7, 70)
         assert tally.ended == {RunState.CANCELLED: 1}
+
+
+async def test_an_end_of_before_is_none_of_ours(hub: Hub) -> None:
+    run = await hub.run("r", objects=3)
+    await hub.copy(run, 3)
+    await hub.end(run)
+    hub.later(1)
+    taker = hub.taker()
+    tally = (await taker.take()).tally
+    assert (tally.objects, tally.ended) == (0, {})
+
+
+def test_a_run_that_has_ended_is_not_asked_for_again() -> None:
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    run = Run(
+        ident=RunId("r"),
+        task=TaskId("t"),
+        task_version=1,
+        state=RunState.RUNNING,
+        created_at=now,
+    )
+    meter = Meter(now)
+    meter.see(run, Amount(objects=1))
+    assert meter.under_way == {"r"}
+    meter.end(replace(run, state=RunState.SUCCEEDED, ended_at=now), Amount(objects=2))
+    assert meter.under_way == set()
+    assert meter.tally.objects == 2
 
 
 async def test_a_run_between_two_looks_is_counted(hub: Hub) -> None:
