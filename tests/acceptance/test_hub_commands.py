@@ -232,7 +232,7 @@ def test_a_run_that_cannot_begin_ends_the_command_as_a_transfer_would(
 
 
 def test_a_run_is_stopped_and_goes_on(hub: Dth, name: str, places: tuple[Path, Path]) -> None:
-    created(hub, name, places, "--bandwidth", "10KB/s", "--start")
+    created(hub, name, places, "--bandwidth", "1KB/s", "--start")
     wait_until(lambda: state_of(hub, name) == "running", "a run")
     assert said(hub.well("task", "start", name, code=3)).endswith("is running already.")
 
