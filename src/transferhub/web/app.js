@@ -72,9 +72,7 @@ async function showDoor() {
   at("door").hidden = false;
   try {
     const { auth } = await config();
-    if (auth.mode !== "local") {
-      at("door").replaceChildren(element("h2", { text: words.signIn }), element("p", { text: words.elsewhere }));
-    }
+    if (auth.mode !== "local") at("help").textContent = words.elsewhere;
   } catch {
     // The form is right for most hubs.
   }
