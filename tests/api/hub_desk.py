@@ -66,6 +66,8 @@ class Desk:
     def good(self, mutation: str) -> dict[str, Any]:
         """Variables with which the mutation would do something."""
         known = self.known
+        if mutation == "deleteTask":  # the others go on with theirs
+            return {"id": self.client.create()["id"]}
         of_task = {"id": known["task"]}
         table: Mapping[str, dict[str, Any]] = {
             "createTask": {"input": GOOD_TASK},
