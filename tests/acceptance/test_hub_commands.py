@@ -352,6 +352,20 @@ def test_a_credential_is_stored_and_never_told(hub: Dth) -> None:
     assert said(hub.well("credential", "delete", name, code=2)).startswith("NAME: ")
 
 
+def test_a_channel_is_made_tested_and_deleted(hub: Dth) -> None:
+    name = f"ops{next(NUMBERS)}"
+    webhook = {"kind": "webhook", "name": name, "url": "http://127.0.0.1:9/in", "secret": SECRET}
+    assert hub.well("channel", "put", given=json.dumps(webhook)).out.startswith("Created ")
+    found = next(at for at in hub.well("channel", "list", "--json").json if at["name"] == name)
+    assert (found["kind"], found["version"], "secret" in found["settings"]) == ("webhook", 1, False)
+    assert hub.well("channel", "test", name, code=1).out.startswith("Not delivered: ")
+
+    ended = hub.well("channel", "put", given=json.dumps({**webhook, "kind": "pigeon"}), code=2)
+    assert said(ended).startswith("kind: ")
+    hub.well("channel", "delete", name)
+    assert "there is no channel" in said(hub.well("channel", "test", name, code=2))
+
+
 def test_a_token_does_what_its_role_may(hub: Dth, terminals: Terminals) -> None:
     made = terminals.here.well("token", "create", "eyes", "--role", "viewer", "--json").json
     eyes = replace(terminals.far, variables={"DTH_SERVER": terminals.url}).having(

@@ -26,9 +26,9 @@ go to stderr, results to stdout.
 """
 
 _FAR = """\
-Before a command of a hub (`task`, `user`, `token`, `credential`, `logs`, `workers`, `audit`, and
-`runs`, `show`, `failures`) these name a hub elsewhere. Without them, and without the variables,
-the command works on this machine's state.
+Before a command of a hub (`task`, `user`, `token`, `credential`, `channel`, `logs`, `workers`,
+`audit`, and `runs`, `show`, `failures`) these name a hub elsewhere. Without them, and without the
+variables, the command works on this machine's state.
 
     dth --server https://hub.example.com --token-file ~/.dth-token task list
 """

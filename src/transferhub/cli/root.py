@@ -24,6 +24,7 @@ COMMANDS: Mapping[str, str] = {
     "user": "List, create and change who may sign in to a hub.",
     "token": "List, make and revoke API tokens of a hub.",
     "credential": "List, store and delete the credentials that tasks name.",
+    "channel": "List, make, test and delete where a hub sends notifications.",
     "logs": "Show what a run of a hub said.",
     "workers": "List the processes of a hub, and take them out of service.",
     "audit": "Show who changed what on a hub.",

@@ -30,7 +30,15 @@ def asked_secret(text: str, *, twice: bool = False) -> str:
 
 
 def read_secret_fields(name: str, field: str) -> Mapping[str, str]:
-    """The texts of a JSON object in a file, or in standard input where it is named "-".
+    """The texts of a JSON object, read as `read_secret_object` does."""
+    read = read_secret_object(name, field)
+    if not all(isinstance(value, str) for value in read.values()):
+        raise InputError(field, 'holds no JSON object with texts, such as {"token": "…"}')
+    return read
+
+
+def read_secret_object(name: str, field: str) -> Mapping[str, Any]:
+    """A JSON object in a file, or in standard input where it is named "-".
 
     Raises:
         InputError: what it holds is repeated nowhere.
@@ -44,6 +52,6 @@ def read_secret_fields(name: str, field: str) -> Mapping[str, str]:
         read: Any = json.loads(text)
     except (ValueError, RecursionError):
         read = None
-    if not isinstance(read, dict) or not all(isinstance(value, str) for value in read.values()):
-        raise InputError(field, 'holds no JSON object with texts, such as {"token": "…"}')
+    if not isinstance(read, dict):
+        raise InputError(field, "holds no JSON object")
     return read

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from transferhub.control.channels import ChannelView, Trial
 from transferhub.control.people import NewToken
 from transferhub.control.runs import Runs
 from transferhub.control.tasks import TaskDraft
@@ -259,6 +260,18 @@ class LocalHub:
 
     def rotate_credentials(self) -> int:
         return self._wait(self._hub.credentials.rotate(self._me))
+
+    def channels(self) -> Sequence[ChannelView]:
+        return self._wait(self._hub.channels.list(self._me))
+
+    def put_channel(self, values: Mapping[str, Any]) -> ChannelView:
+        return self._wait(self._hub.channels.put(self._me, values))
+
+    def test_channel(self, name: str) -> Trial:
+        return self._wait(self._hub.channels.test(self._me, name))
+
+    def delete_channel(self, name: str) -> None:
+        self._wait(self._hub.channels.delete(self._me, name))
 
     def audit(self, *, who: str, action: str, subject: str, limit: int) -> Sequence[AuditEntry]:
         return self._wait(

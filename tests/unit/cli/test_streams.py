@@ -6,9 +6,9 @@ import pytest
 from tests.unit.cli.fake_host import FakeHost, progress, summary
 from transferhub.cli import main
 from transferhub.cli.documents import as_json
-from transferhub.cli.faults import masked
 from transferhub.cli.streams import Stream, tolerant
 from transferhub.cli.text import visible
+from transferhub.hosts.masking import masked
 
 
 class BrokenPipe(io.StringIO):

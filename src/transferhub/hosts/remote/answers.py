@@ -9,6 +9,7 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
+from transferhub.control.channels import ChannelView
 from transferhub.control.standing import Standing
 from transferhub.errors import HubError, InputError
 from transferhub.hosts.hub_views import RunView, TaskView
@@ -269,6 +270,18 @@ def credential(told: Json) -> Credential:
     return Credential(
         name=told["name"],
         kind=CredentialKind(told["kind"].lower()),
+        described=told["described"],
+        created_at=moment(told["createdAt"]),
+        updated_at=moment(told["updatedAt"]),
+        version=told["version"],
+    )
+
+
+def channel(told: Json) -> ChannelView:
+    return ChannelView(
+        name=told["name"],
+        kind=told["kind"],
+        settings=json.loads(told["settings"]),
         described=told["described"],
         created_at=moment(told["createdAt"]),
         updated_at=moment(told["updatedAt"]),

@@ -28,6 +28,7 @@ id kind host pid version startedAt seenAt draining runs leases objectsPerSecond 
 """
 _USER = "name role createdAt disabled"
 _TOKEN = "id label owner role scopes createdAt endsAt revokedAt"  # noqa: S105 - names of fields
+_CHANNEL = "name kind settings described createdAt updatedAt version"
 _CREDENTIAL = "name kind described createdAt updatedAt version"
 
 # Tasks
@@ -146,6 +147,14 @@ mutation($input: CredentialInput!) {{ putCredential(input: $input) {{ {_CREDENTI
 """
 DELETE_CREDENTIAL = "mutation($name: String!) { deleteCredential(name: $name) }"
 ROTATE_CREDENTIALS = "mutation { rotateCredentials }"
+CHANNELS = f"query {{ channels {{ {_CHANNEL} }} }}"
+PUT_CHANNEL = f"""
+mutation($input: ChannelInput!) {{ putChannel(input: $input) {{ {_CHANNEL} }} }}
+"""
+TEST_CHANNEL = """
+mutation($name: String!) { testChannel(name: $name) { delivered sentence } }
+"""
+DELETE_CHANNEL = "mutation($name: String!) { deleteChannel(name: $name) }"
 AUDIT = """
 query($who: String, $action: String, $subject: String, $first: Int, $after: String) {
   audit(who: $who, action: $action, subject: $subject, first: $first, after: $after) {

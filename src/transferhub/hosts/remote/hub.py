@@ -8,6 +8,7 @@ from itertools import islice
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from transferhub.control.channels import ChannelView, Trial
 from transferhub.control.people import NewToken
 from transferhub.errors import InputError
 from transferhub.hosts.hub_views import RunView, TaskView
@@ -256,6 +257,19 @@ class RemoteHub:
 
     def rotate_credentials(self) -> int:
         return int(self._line.ask(documents.ROTATE_CREDENTIALS))
+
+    def channels(self) -> Sequence[ChannelView]:
+        return [answers.channel(told) for told in self._line.ask(documents.CHANNELS)]
+
+    def put_channel(self, values: Mapping[str, Any]) -> ChannelView:
+        return answers.channel(self._line.ask(documents.PUT_CHANNEL, {"input": dict(values)}))
+
+    def test_channel(self, name: str) -> Trial:
+        told = self._line.ask(documents.TEST_CHANNEL, {"name": name})
+        return Trial(delivered=told["delivered"], sentence=told["sentence"])
+
+    def delete_channel(self, name: str) -> None:
+        self._line.ask(documents.DELETE_CHANNEL, {"name": name})
 
     def audit(self, *, who: str, action: str, subject: str, limit: int) -> Sequence[AuditEntry]:
         given = {"who": who, "action": action, "subject": subject}
