@@ -64,6 +64,8 @@ def _read(name: object, value: object, field: str) -> object:
 
 def _bandwidth(value: object, field: str) -> int:
     if isinstance(value, str):
+        if value.strip().isdecimal():  # bytes, which nobody means
+            raise InputError(field, f"{value!r} has no unit; write it such as {value.strip()}MB/s")
         return parse_bandwidth(value, field=field)
     return _above_zero(value, field, int, "bytes per second, such as 50MB/s")
 

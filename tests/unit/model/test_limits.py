@@ -39,6 +39,7 @@ def test_what_is_left_empty_is_no_limit() -> None:
         ({"bandwidth": 1.5}, "limits.bandwidth"),
         ({"bandwidth": True}, "limits.bandwidth"),
         ({"bandwidth": "fast"}, "limits.bandwidth"),
+        ({"bandwidth": "50"}, "limits.bandwidth"),
         ({"bandwidth": float("nan")}, "limits.bandwidth"),
         ({"requests": -1}, "limits.requests"),
         ({"requests": float("inf")}, "limits.requests"),
