@@ -88,6 +88,8 @@ def _usage_sentence(error: click.ClickException) -> str:
         return f"{error.option_name} stands before the command: dth {error.option_name} …"
     if isinstance(error, click.MissingParameter) and isinstance(error.param, click.Argument):
         return f"{error.param.make_metavar(_context(error))} is missing."
+    if isinstance(error, click.MissingParameter) and isinstance(error.param, click.Option):
+        return f"{max(error.param.opts, key=len)} is missing."
     if isinstance(error, click.BadParameter) and isinstance(error.param, click.Option):
         return f"{max(error.param.opts, key=len)}: {error.message}"
     return message

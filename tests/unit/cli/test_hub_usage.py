@@ -29,6 +29,15 @@ def test_a_command_that_is_misspelt() -> None:
     assert "Did you mean 'export'?" in ended.err
 
 
+@pytest.mark.parametrize(
+    ("words", "option"), [("task apply", "--file"), ("task create file:///a file:///b", "--name")]
+)
+def test_an_option_that_must_be_given_is_named(words: str, option: str) -> None:
+    ended = dth(*words.split())
+    assert ended.code == 2
+    assert ended.err.splitlines()[0] == f"dth: {option} is missing."
+
+
 @pytest.mark.parametrize("words", ["task list", "task export", "user list", "task apply -f /none"])
 def test_without_the_parts_of_a_hub_it_says_what_to_install(words: str, tmp_path: Path) -> None:
     script = (
