@@ -22,7 +22,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 def serving(dth: Dth, scope: ExitStack, *words: object) -> Running:
     running = scope.enter_context(dth.start("up", "--port", 0, *words))
-    wait_until(lambda: "sign in once" in running.out, f"the hub: {running.err}")
+    wait_until(lambda: "the hub is at" in running.out, f"the hub: {running.err}")
     return running
 
 
@@ -70,6 +70,7 @@ def test_a_hub_with_tls_and_a_user_serves_others_by_its_name(
     with ExitStack() as scope:
         hub = serving(dth, scope, "--config", file)
         assert f"the hub is at {PUBLIC}/" in hub.out
+        assert "#token=" not in hub.out  # others may read what a service says
         port = port_of(hub)
 
         def ask(host: str) -> int:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import getpass
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from datetime import timedelta
-
-import uvicorn
 
 from transferhub.api.app import Web, create_app
 from transferhub.api.hub_graph import open_graph
@@ -20,7 +17,7 @@ from transferhub.control.hub import Hub
 from transferhub.control.keeper import KeeperRules
 from transferhub.control.openid import OpenId
 from transferhub.control.scheduler import Scheduler
-from transferhub.errors import InputError
+from transferhub.errors import VaultError
 from transferhub.hosts.chronicle import runs_logged
 from transferhub.hosts.hub_settings import HubSettings, check_exposure
 from transferhub.hosts.hub_state import HubState
@@ -30,6 +27,7 @@ from transferhub.hosts.members import new_member, open_keeper
 from transferhub.hosts.openid import open_provider, provider_origins, sign_in_config
 from transferhub.hosts.retention import forget_reports, forget_shared
 from transferhub.hosts.services import Services
+from transferhub.hosts.serving import listening, open_server
 from transferhub.hosts.settings import Settings
 from transferhub.hosts.state import database_url
 from transferhub.hosts.stopping import leave_on_signals
@@ -42,8 +40,6 @@ from transferhub.model.transfer import Action, TransferState
 from transferhub.state.people import People
 
 _LINK = timedelta(minutes=15)
-_PROXIES = "127.0.0.0/8,::1,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7"
-"""Networks in which a proxy stands that says whom it serves."""
 
 
 def serve(settings: HubSettings, *, talk: Callable[[str], None]) -> None:
@@ -53,7 +49,7 @@ def serve(settings: HubSettings, *, talk: Callable[[str], None]) -> None:
         InputError: it cannot listen there, or that would not be safe.
         StateError: the state cannot be used.
     """
-    with _alone(settings.base), _listening(settings) as listener:
+    with _alone(settings.base), listening(settings) as listener:
         asyncio.run(_serve(settings, listener, talk))
 
 
@@ -66,6 +62,7 @@ async def _serve(
         check_exposure(settings, has_users=await _has_users(state.people))
         port = listener.getsockname()[1]
         services = Services(state, settings, stack, public_url=settings.url(port))
+        await _reseal(services, talk)
         if not base.database:
             await _pick_up(state, talk)
         member = new_member(MemberKind.SERVER, settings.name)
@@ -78,7 +75,9 @@ async def _serve(
         )
         openid = open_provider(settings, stack)
         watch = open_watch(settings, state, scheduler)
-        server = _server(settings, _web(settings, state, services, openid, watch, port))
+        server = open_server(
+            settings, create_app(_web(settings, state, services, openid, watch, port))
+        )
         async with asyncio.TaskGroup() as group:
             group.create_task(server.serve([listener]))
             group.create_task(keeper.run(leave))
@@ -89,7 +88,10 @@ async def _serve(
             group.create_task(services.post.lookout(member).run(leave))
             group.create_task(forget_shared(leave, state, settings, services.sign_in, member.ident))
             group.create_task(forget_reports(leave, state, settings))
-            await _tell(services, settings.url(port), talk)
+            url = settings.url(port)
+            talk(f"the hub is at {url}/")
+            if not settings.serves_others:
+                talk(f"sign in once, within 15 minutes: {url}/#token={await _link(services)}")
             await leave.wait()
             server.should_exit = True
     talk("stopped")
@@ -119,11 +121,18 @@ async def _pick_up(state: HubState, talk: Callable[[str], None]) -> None:
             )
 
 
-async def _tell(services: Services, url: str, talk: Callable[[str], None]) -> None:
+async def _link(services: Services) -> str:
+    """Whoever reads what this process says may sign in with it."""
     me = Caller(name="dth-up", role=Role.ADMIN, how=How.COMMAND)
-    secret = await services.hub.accounts.create_link(me, _user_name(), Role.ADMIN, duration=_LINK)
-    talk(f"the hub is at {url}/")
-    talk(f"sign in once, within 15 minutes: {url}/#token={secret}")
+    return await services.hub.accounts.create_link(me, _user_name(), Role.ADMIN, duration=_LINK)
+
+
+async def _reseal(services: Services, talk: Callable[[str], None]) -> None:
+    """Ends a rotation of keys that was interrupted. Tasks without credentials need none of it."""
+    try:
+        await services.hub.credentials.reseal()
+    except VaultError as error:
+        talk(f"stored credentials cannot be opened: {error.message}")
 
 
 def _user_name() -> str:
@@ -163,56 +172,3 @@ def _web(
         intake=services.events.intake,
         watch=watch,
     )
-
-
-class _Server(uvicorn.Server):
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """The signals are the host's: they end more than the server."""
-        yield
-
-
-def _server(settings: HubSettings, web: Web[Hub]) -> _Server:
-    config = uvicorn.Config(
-        create_app(web),
-        log_config=None,
-        access_log=False,
-        lifespan="off",
-        server_header=False,
-        timeout_graceful_shutdown=5,
-        ssl_certfile=settings.tls_certificate or None,
-        ssl_keyfile=settings.tls_key or None,
-        proxy_headers=settings.behind_proxy,
-        forwarded_allow_ips=_PROXIES,
-    )
-    try:
-        config.load()
-    except OSError as error:  # also what OpenSSL says of a file
-        sentence = f"it, or tls_key, is no PEM that fits the other one: {error.strerror or error}"
-        raise InputError("--tls-certificate", sentence) from error
-    return _Server(config)
-
-
-@contextmanager
-def _listening(settings: HubSettings) -> Iterator[socket.socket]:
-    try:
-        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-        listener = socket.create_server((settings.host, settings.port), family=family, backlog=512)
-        # asyncio does it for sockets of its own alone. Without it, an answer waits until the client
-        # has acknowledged its head, which takes Linux 40 ms.
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    except OSError as error:
-        raise _cannot_listen(settings, error) from error
-    with listener:
-        yield listener
-
-
-def _cannot_listen(settings: HubSettings, error: OSError) -> InputError:
-    match error.errno:
-        case errno.EADDRINUSE:
-            sentence = f"{settings.port} is taken by another program; choose another one"
-            return InputError("--port", f"{sentence}, or 0 for any")
-        case errno.EACCES:
-            return InputError("--port", f"{settings.port} may not be used by this user; take 8420")
-        case _:
-            return InputError("--host", f"{settings.host!r} is no address of this machine")

@@ -124,6 +124,11 @@ class HubSettings:
         return cls(base=base, **values, origins=origins)
 
     @property
+    def serves_others(self) -> bool:
+        """Whether more than this machine reaches the hub."""
+        return self.behind_proxy or not is_loopback(self.host)
+
+    @property
     def is_secure(self) -> bool:
         """Whether browsers come by https."""
         return bool(self.tls_certificate) or self.public_url.startswith("https:")
@@ -134,7 +139,7 @@ class HubSettings:
         the user of this machine, else nothing."""
         if self.allow_local is not None:
             return self.allow_local
-        return (ALL,) if is_loopback(self.host) and not self.behind_proxy else ()
+        return () if self.serves_others else (ALL,)
 
     def url(self, port: int) -> str:
         """Where people find the hub, which listens on `port`."""
@@ -168,7 +173,7 @@ def check_exposure(settings: HubSettings, *, has_users: bool) -> None:
     Raises:
         InputError: InputErrors, naming each setting that is missing.
     """
-    if is_loopback(settings.host) and not settings.behind_proxy:
+    if not settings.serves_others:
         return
     faults = []
     if not settings.tls_certificate and not settings.behind_proxy:
