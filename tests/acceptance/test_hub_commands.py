@@ -197,6 +197,8 @@ def test_a_task_is_run_to_its_end(hub: Dth, name: str, places: tuple[Path, Path]
     shown = hub.well("task", "show", name, "--json").json
     assert (shown["id"], shown["latest_run"]["run"]) == (task["id"], run)
     assert hub.well("failures", run).out == f"Nothing failed in run {run}.\n"
+    totals = hub.well("show", run, "--json").json["totals"]
+    assert (totals["done"], totals["bytes"], totals["waiting"]) == (3, 120_000, 0)
     text = hub.well("show", run).out
     assert "3  = 3 done + 0 failed + 0 vanished + 0 skipped" in text
     assert "Next:" not in text

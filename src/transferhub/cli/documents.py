@@ -84,12 +84,17 @@ def run_document(run: Run, task: Task) -> Document:
 
 
 def show_document(run: Run, task: Task, totals: Totals) -> Document:
-    summary = Summary.of(run.ident, run.state, totals, seconds=0.0)
+    counts = counts_document(Summary.of(run.ident, run.state, totals, seconds=0.0))
+    counts["ranges"] = {"done": totals.shards_done, "known": totals.shards}
+    return run_document(run, task) | {"totals": counts}
+
+
+def counts_document(summary: Summary) -> Document:
+    """The counts of a run that may still go on."""
     counts = summary_document(summary)
     for key in _OF_THE_END:
         counts.pop(key)
-    counts["ranges"] = {"done": totals.shards_done, "known": totals.shards}
-    return run_document(run, task) | {"totals": counts}
+    return counts
 
 
 def group_document(group: FailureGroup) -> Document:

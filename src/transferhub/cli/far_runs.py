@@ -12,7 +12,7 @@ from transferhub.cli.exits import ExitCode
 from transferhub.cli.job import Params
 from transferhub.cli.places import route
 from transferhub.cli.run_lines import failures_lines, runs_table
-from transferhub.cli.standing import standing_document, standing_lines
+from transferhub.cli.standing import standing_lines, totals_document
 from transferhub.errors import InputError
 from transferhub.model.run import Run, Task, TaskId
 from transferhub.model.transfer import RunId
@@ -35,8 +35,9 @@ def show_run(context: click.Context, params: Params) -> ExitCode:
         view = desk.hub.run(RunId(params["run"]))
         failed = view.standing.failed or view.standing.delete_failed
         groups = desk.hub.failure_groups(view.run.ident) if failed else []
-        moved = route(_task(desk, view.run))
-        desk.tell(standing_document(view), standing_lines(view, groups, moved))
+        task = _task(desk, view.run)
+        document = run_document(view.run, task) | {"totals": totals_document(view)}
+        desk.tell(document, standing_lines(view, groups, route(task)))
     return ExitCode.OK
 
 

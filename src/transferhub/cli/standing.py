@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from transferhub.cli.documents import Document
+from transferhub.cli.documents import Document, counts_document
 from transferhub.cli.hub_lines import hub_run_document, run_words
 from transferhub.cli.summary import balance_lines, group_lines
 from transferhub.cli.text import NOTHING, counted, local_time, table, visible
@@ -20,8 +19,13 @@ if TYPE_CHECKING:  # takes longer to load than `dth task --help` may
 
 
 def standing_document(view: RunView) -> Document:
-    counts: dict[str, Any] = asdict(view.standing)
-    return {**hub_run_document(view.run), "totals": {**counts.pop("scan"), **counts}}
+    return {**hub_run_document(view.run), "totals": totals_document(view)}
+
+
+def totals_document(view: RunView) -> Document:
+    """As `dth show` has them of a run on this machine, but for its key ranges."""
+    counts = counts_document(_summary(view))
+    return {**counts, "listing": view.standing.listing}
 
 
 def standing_lines(view: RunView, groups: Sequence[FailureGroup] = (), task: str = "") -> list[str]:
