@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import click
 
-from transferhub.cli.grouped import Choice, Option
+from transferhub.cli.grouped import Choice, Count, Option
+from transferhub.cli.job import Params
 from transferhub.cli.options import output_options
 
 ROLES = ("viewer", "operator", "admin")
@@ -35,8 +36,6 @@ def name_argument(text: str, name: str = "name") -> click.Argument:
 
 
 def count_option(default: int, what: str) -> Option:
-    from transferhub.cli.grouped import Count
-
     return Option(
         ["--limit"],
         type=Count(),
@@ -75,8 +74,8 @@ def limit_options(section: str) -> Sequence[Option]:
     ]
 
 
-def given_limits(params: dict[str, str | None] | object) -> dict[str, str]:
-    assert isinstance(params, dict)
+def given_limits(params: Params) -> dict[str, str]:
+    """As they were typed."""
     names = ("bandwidth", "requests", "concurrency")
     found = {name: params.get(f"limit_{name}") for name in names}
     return {name: value for name, value in found.items() if value is not None}

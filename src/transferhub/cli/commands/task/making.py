@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -23,6 +24,11 @@ from transferhub.cli.tasks_told import created_lines, limit_lines
 from transferhub.errors import InputError
 from transferhub.model.faults import flatten, raise_faults
 
+if TYPE_CHECKING:  # takes longer to load than `dth task --help` may
+    from transferhub.control.tasks import TaskDraft
+
+Value = TypeVar("Value")
+
 _TIMINGS = ("once", "every", "cron")
 _POLICIES = ("zone", "overlap", "catch_up")
 
@@ -40,7 +46,7 @@ def create(context: click.Context, /, **params: Any) -> ExitCode:
     return ExitCode.OK
 
 
-def _draft(params: Params, faults: Faults) -> Any:  # noqa: ANN401 - TaskDraft is loaded late
+def _draft(params: Params, faults: Faults) -> TaskDraft | None:
     """The draft of a task, with values as a task keeps them."""
     from transferhub.cli.tasks.definition import checked
     from transferhub.control.tasks import TaskDraft
@@ -55,14 +61,14 @@ def _draft(params: Params, faults: Faults) -> Any:  # noqa: ANN401 - TaskDraft i
         description=params["description"] or "",
         tags=params["tag"],
         schedule=schedule,
-        limits=given_limits(dict(params)),
+        limits=given_limits(params),
     )
     if faults.found:
         return None
     return faults.read(lambda: _as_typed(lambda: checked(draft)))
 
 
-def _as_typed(read: Any) -> Any:  # noqa: ANN401 - whatever it reads
+def _as_typed(read: Callable[[], Value]) -> Value:
     """Faults name parameters of this command in place of the fields of a file."""
     try:
         return read()
@@ -98,7 +104,7 @@ def clone(context: click.Context, /, **params: Any) -> ExitCode:
 
 @click.pass_context
 def limits(context: click.Context, /, **params: Any) -> ExitCode:
-    given = given_limits(dict(params))
+    given = given_limits(params)
     cleared = {name for name, value in given.items() if value == "none"}
     with at_desk(context, params) as desk:
         task = desk.find(params["task"]).task

@@ -108,12 +108,8 @@ def delete(context: click.Context, /, **params: Any) -> ExitCode:
             what = " and all of its runs" if params["purge"] else ""
             click.confirm(f"Delete task {_named(task)} ({task.ident}){what}?", abort=True, err=True)
         desk.hub.delete_task(task.ident, purge=params["purge"])
-        kept = "with its runs" if params["purge"] else "; its runs stay known"
-        sentence = (
-            f"Deleted {_named(task)} {kept}."
-            if params["purge"]
-            else (f"Deleted {_named(task)}{kept}.")
-        )
+        runs = " with its runs" if params["purge"] else "; its runs stay known"
+        sentence = f"Deleted {_named(task)}{runs}."
         desk.tell({"id": task.ident, "deleted": True, "purged": params["purge"]}, [sentence])
     return ExitCode.OK
 
