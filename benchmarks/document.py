@@ -4,7 +4,7 @@ import os
 import platform
 import sqlite3
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,31 +24,40 @@ def write_document(group: str, results: Sequence[Result], *, runs: int) -> Path:
     _, end, after = rest.partition(_END.format(group=group))
     if not begin or not end:
         raise ValueError(f"{_PATH} has lost the marks of {group}")
-    parts = [before + begin, "", machine(runs), *(render(result) for result in results), end]
+    parts = [before + begin, "", machine(group, runs), *(render(result) for result in results), end]
     _PATH.write_text("\n".join(parts) + after)
     return _PATH
 
 
-def machine(runs: int) -> str:
+def machine(group: str, runs: int) -> str:
     """When and on what this was measured."""
     cores = len(os.sched_getaffinity(0))
     gibibytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / (1 << 30)
+    often = f"medians of {runs} runs of each in turn" if runs > 1 else "one run of each"
+    versions = ", ".join(f"{name} {find()}" for name, find in _VERSIONS[group].items())
     return (
-        f"Measured on {datetime.now(UTC):%Y-%m-%d}, medians of {runs} runs of each in turn,"
-        f" on one machine with {cores} cores and {gibibytes:.0f} GiB of memory, which servers,"
-        f" clients and proxies share. Linux, Python {platform.python_version()}, {_versions()}.\n"
+        f"Measured on {datetime.now(UTC):%Y-%m-%d}, {often}, on one machine with {cores} cores and"
+        f" {gibibytes:.0f} GiB of memory, which servers, clients and proxies share. Linux, Python"
+        f" {platform.python_version()}, {versions}.\n"
     )
 
 
-def _versions() -> str:
-    said = {
-        "SeaweedFS": _first_line("weed", "version").split()[3],
-        "rclone": _first_line("rclone", "version").split()[1].lstrip("v"),
-        "JuiceFS": _first_line("juicefs", "version").split()[2].partition("+")[0],
-        "SQLite": sqlite3.sqlite_version,
-        "PostgreSQL": postgres_version(),
-    }
-    return ", ".join(f"{name} {version}" for name, version in said.items())
+def _seaweedfs() -> str:
+    return _first_line("weed", "version").split()[3]
+
+
+_VERSIONS: Mapping[str, Mapping[str, Callable[[], str]]] = {
+    "transfer": {
+        "SeaweedFS": _seaweedfs,
+        "rclone": lambda: _first_line("rclone", "version").split()[1].lstrip("v"),
+        "JuiceFS": lambda: _first_line("juicefs", "version").split()[2].partition("+")[0],
+    },
+    "hub": {
+        "SeaweedFS": _seaweedfs,
+        "SQLite": lambda: sqlite3.sqlite_version,
+        "PostgreSQL": postgres_version,
+    },
+}
 
 
 def _first_line(program: str, argument: str) -> str:
