@@ -24,6 +24,7 @@ SLOW = "300kB/s"
 """What an object store of some hundred kilobytes takes some seconds with."""
 DAILY = {"cron": "0 0 1 1 *"}
 """So seldom that no test meets it."""
+SECOND = timedelta(seconds=1)
 
 
 @pytest.fixture
@@ -161,6 +162,19 @@ async def test_an_abandoned_run_ends_without_what_is_in_flight(
         await desk.services.orders.retry(ADMIN, run.ident)
         ended = await desk.ended(run)
     assert_moved(ended.summary, source, destination)
+
+
+async def test_an_age_is_counted_from_the_start_of_each_run(
+    pair: Dth, source: Place, destination: Place, desk: Desk
+) -> None:
+    task = await desk.task(source, destination, newer_than="1s")
+    source.put("old")
+    with ExitStack() as scope:
+        up(pair, scope)
+        wait_until(lambda: utc_now() - source.head("old")["LastModified"] > SECOND, "its age")
+        ended = await desk.ended(await desk.start(task))
+    assert ended.summary["filtered"] == 1
+    assert destination.keys() == []
 
 
 async def test_limits_change_while_a_run_goes_on(

@@ -168,7 +168,7 @@ class _Carriage:
 
     async def _carry(self, state: State, run: Run, task: Task) -> None:
         try:
-            spec, carrier = await self._equipped(task)
+            spec, carrier = await self._equipped(run, task)
             refuse_bad_lists(spec)
             await self._alone(state, run)
             async with AsyncExitStack() as stack:
@@ -213,12 +213,11 @@ class _Carriage:
         if summary.error:
             log.error("%s", summary.error, extra=self._about("run_failed"))
 
-    async def _equipped(self, task: Task) -> tuple[ObjectsSpec, Carrier]:
-        """With the task's credentials as they are now."""
+    async def _equipped(self, run: Run, task: Task) -> tuple[ObjectsSpec, Carrier]:
+        """With the task's credentials as they are now, and ages counted from the run's start."""
         assignment = self._assignment
-        spec, lent = await lent_for_run(
-            ObjectsSpec.from_json(task.spec), assignment.grant, assignment.database
-        )
+        asked = ObjectsSpec.from_json(task.spec).as_of(run.created_at)
+        spec, lent = await lent_for_run(asked, assignment.grant, assignment.database)
         for secret in lent.secrets:
             self._mask.hide(secret)
         carrier = Carrier(
@@ -325,7 +324,7 @@ class _Carriage:
     # Joining
 
     async def _join(self, state: State, run: Run, task: Task) -> None:
-        spec, carrier = await self._equipped(task)
+        spec, carrier = await self._equipped(run, task)
         await carrier.join(state, run, spec, self._processes, self._steering)
 
     async def _watch_joined(self, state: State, run: Run, task: Task) -> None:

@@ -25,6 +25,7 @@ from transferhub.hosts.credentials import Lent
 from transferhub.hosts.lending import Lender
 from transferhub.hosts.looking import Looker
 from transferhub.hosts.stores import describe_credentials, open_store
+from transferhub.model.clock import utc_now
 from transferhub.model.objects import Attributes, ObjectEntry, WriteOptions
 from transferhub.model.transfer import ScanCounts
 from transferhub.plugins.objects.estimate import Preview
@@ -84,7 +85,7 @@ class HostLooks:
         lent = await self._lender.lend(spec.locations)
         looker = Looker(self._folder, self._env, talk=_silent, lent=lent)
         table = load_prices(self._prices)
-        preview, complete = await looker.glance(spec, self._tuning, table, within)
+        preview, complete = await looker.glance(spec.as_of(utc_now()), self._tuning, table, within)
         return Forecast(preview=preview, complete=complete)
 
     def estimate(self, spec: ObjectsSpec, *, objects: int, size: int) -> Preview:

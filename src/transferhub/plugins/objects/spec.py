@@ -79,6 +79,15 @@ class ObjectsSpec(Parameters):
         """JSON values of all fields that are not their default; for `from_json`."""
         return self.model_dump(mode="json", exclude_defaults=True)
 
+    def as_of(self, now: datetime) -> ObjectsSpec:
+        """With ages such as 7d counted from `now`: each run of a task counts them anew."""
+        ages = {
+            field: parse_moment(text, field=field, now=now)
+            for field in ("newer_than", "older_than")
+            if (text := getattr(self, f"{field}_given"))
+        }
+        return self.model_copy(update=ages)
+
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> ObjectsSpec:
         """Raises InputError where it was not written by `to_json`."""

@@ -255,3 +255,11 @@ def test_the_storage_class_follows_that_of_the_source(
 def test_every_parameter_is_described() -> None:
     for model in (ObjectsSpec, Location):
         assert [name for name, it in model.model_fields.items() if not it.description] == []
+
+
+def test_each_run_counts_ages_from_its_own_start() -> None:
+    given = spec(newer_than="7d", older_than="2040-01-01T00:00:00Z")
+    later = given.as_of(datetime(2030, 1, 8, tzinfo=UTC))
+    assert later.newer_than == datetime(2030, 1, 1, tzinfo=UTC)
+    assert later.older_than == given.older_than
+    assert later.fingerprint() == given.fingerprint()
