@@ -1,11 +1,13 @@
 """The command on real servers."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.acceptance.command import Dth
+from tests.acceptance.hub import Desk
 from tests.acceptance.places import Place
 from tests.conftest import BucketFactory
 from tests.servers.boto import Boto
@@ -82,3 +84,17 @@ def moto_pair(dth: Dth, moto_source: Place, moto_destination: Place) -> Dth:
 def rclone_destination(rclone_s3: RcloneS3, make_place: PlaceFactory) -> Place:
     """A bucket on `rclone serve s3`, which keeps less than others."""
     return make_place(rclone_s3.endpoint)
+
+
+@pytest.fixture
+async def desk(pair: Dth) -> AsyncIterator[Desk]:
+    """Over the state of `pair`, in SQLite."""
+    async with AsyncExitStack() as stack:
+        yield await Desk.open(pair.state, f"sqlite:///{pair.state}/dth.sqlite3", stack)
+
+
+@pytest.fixture
+async def shared_desk(postgres_url: str, tmp_path: Path) -> AsyncIterator[Desk]:
+    """Over a database of PostgreSQL."""
+    async with AsyncExitStack() as stack:
+        yield await Desk.open(tmp_path / "desk", postgres_url, stack)

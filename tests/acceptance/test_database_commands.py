@@ -10,9 +10,9 @@ import pytest
 import transferhub
 from tests.acceptance.balance import assert_moved
 from tests.acceptance.command import Dth
+from tests.acceptance.fleet import SLOW, fill, on_machine, up
 from tests.acceptance.hub import Desk
 from tests.acceptance.places import Place
-from tests.acceptance.test_hub_runs import SLOW, fill, on_machine, up
 from tests.conftest import ProxyFactory
 from tests.servers.rules import Hold
 from transferhub.state.sql.revision import COMPATIBLE_SINCE, HEAD

@@ -13,9 +13,9 @@ import pytest
 
 from tests.acceptance.balance import assert_moved
 from tests.acceptance.command import Dth, Running
+from tests.acceptance.fleet import kill_carriages, on_machine
 from tests.acceptance.hub import ADMIN, Desk
 from tests.acceptance.places import MIB, Place, content_of
-from tests.acceptance.test_hub_runs import kill_carriages, on_machine
 from transferhub.control.tasks import TaskDraft
 from transferhub.model.pages import RunFilter
 from transferhub.model.run import Run, RunState, Task

@@ -214,7 +214,8 @@ def test_a_run_is_followed_by_what_it_says(hub: Dth, name: str, places: tuple[Pa
     numbers = [line["number"] for line in lines]
     assert numbers == sorted(set(numbers))
     assert state_of(hub, name) == "succeeded"
-    assert hub.well("logs", run, "--json").json == lines
+    said = hub.well("logs", run, "--json").json
+    assert said[: len(lines)] == lines  # what its keeper said may come late
     (last,) = hub.well("logs", run, "--limit", "1", "--json").json
     assert last == lines[-1]
     word = last["message"].split()[0]

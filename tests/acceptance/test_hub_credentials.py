@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from tests.acceptance.command import Dth, Running
+from tests.acceptance.fleet import up
 from tests.acceptance.hub import ADMIN, Desk
 from tests.acceptance.places import Place, content_of
-from tests.acceptance.test_hub_runs import up
 from tests.servers.endpoint import Endpoint
 from tests.servers.seaweedfs import SeaweedFS
 from transferhub.control.tasks import TaskDraft

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from tests.acceptance.command import Dth
+from tests.acceptance.fleet import up
 from tests.acceptance.hub import ADMIN, Desk, located
 from tests.acceptance.places import MIB, Place, content_of
 from tests.acceptance.processes import wait_until
-from tests.acceptance.test_hub_runs import up
 from tests.servers.boto import Boto
 from tests.servers.process import free_ports
 from tests.servers.seaweedfs import SeaweedFS

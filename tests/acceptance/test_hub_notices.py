@@ -3,26 +3,20 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, ExitStack
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tests.acceptance.command import Dth
+from tests.acceptance.fleet import up
 from tests.acceptance.hub import ADMIN, Desk
 from tests.acceptance.places import Place, content_of
-from tests.acceptance.test_hub_runs import up
 from tests.servers.receivers import HttpReceiver
 from transferhub.model.run import RunState
 
 PATIENCE_S = 60
-
-
-@pytest.fixture
-async def desk(pair: Dth) -> AsyncIterator[Desk]:
-    async with AsyncExitStack() as stack:
-        yield await Desk.open(pair.state, f"sqlite:///{pair.state}/dth.sqlite3", stack)
 
 
 @pytest.fixture

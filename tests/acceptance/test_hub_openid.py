@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tests.acceptance.command import Dth
-from tests.acceptance.test_hub_runs import up
+from tests.acceptance.fleet import up
 from tests.servers.hub import LINK
 from tests.servers.oidc_provider import OidcProvider
 

@@ -1,18 +1,16 @@
 """Runs of a hub, carried by the real `dth up` and `dth worker`."""
 
 import asyncio
-import os
 import signal
 import time
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, ExitStack, suppress
+from contextlib import ExitStack
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
 from tests.acceptance.balance import assert_moved
-from tests.acceptance.command import Dth, Running
+from tests.acceptance.command import Dth
+from tests.acceptance.fleet import SLOW, fill, kill_carriages, on_machine, up
 from tests.acceptance.hub import ADMIN, Desk
 from tests.acceptance.places import MIB, Place, content_of
 from tests.acceptance.processes import wait_until
@@ -20,47 +18,9 @@ from transferhub.model.clock import utc_now
 from transferhub.model.run import Run, RunState, Trigger
 from transferhub.model.transfer import Action, Totals, TransferState
 
-SLOW = "300kB/s"
-"""What an object store of some hundred kilobytes takes some seconds with."""
 DAILY = {"cron": "0 0 1 1 *"}
 """So seldom that no test meets it."""
 SECOND = timedelta(seconds=1)
-
-
-@pytest.fixture
-async def desk(pair: Dth) -> AsyncIterator[Desk]:
-    """Over the state of `pair`, in SQLite."""
-    async with AsyncExitStack() as stack:
-        yield await Desk.open(pair.state, f"sqlite:///{pair.state}/dth.sqlite3", stack)
-
-
-@pytest.fixture
-async def shared_desk(postgres_url: str, tmp_path: Path) -> AsyncIterator[Desk]:
-    """Over a database of PostgreSQL."""
-    async with AsyncExitStack() as stack:
-        yield await Desk.open(tmp_path / "desk", postgres_url, stack)
-
-
-def up(dth: Dth, scope: ExitStack, *words: object) -> Running:
-    """A hub that is ready."""
-    running = scope.enter_context(dth.start("up", "--port", 0, *words))
-    wait_until(
-        lambda: "sign in once" in running.out or running.process.poll() is not None, "the hub"
-    )
-    assert running.process.poll() is None, running.err
-    return running
-
-
-def on_machine(dth: Dth, name: str, url: str) -> Dth:
-    """The same command with a folder of its own, and a shared database."""
-    folder = dth.folder / name
-    folder.mkdir()
-    return Dth(
-        folder=folder,
-        endpoints=dth.endpoints,
-        variables={**dth.variables, "DTH_DATABASE": url},
-        secrets=dth.secrets,
-    )
 
 
 def closed_now() -> dict[str, str]:
@@ -78,23 +38,6 @@ def in_parts(totals: Totals) -> int:
     return totals.tally(Action.COPY, TransferState.IN_PARTS).count
 
 
-def kill_carriages(hub: Running) -> None:
-    """All processes of the hub but its server, as a machine without memory would."""
-    for entry in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(FileNotFoundError, ProcessLookupError):
-            fields = entry.read_text().rpartition(")")[2].split()
-            pid, session = int(entry.parent.name), int(fields[3])
-            if session == hub.process.pid and pid != session and is_carriage(pid):
-                os.kill(pid, signal.SIGKILL)
-
-
-def is_carriage(pid: int) -> bool:
-    """Its parent is the server process that it was forked from, not the hub."""
-    words = Path(f"/proc/{pid}/cmdline").read_bytes()
-    parent = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-    return b"forkserver" in words and b"forkserver" in Path(f"/proc/{parent}/cmdline").read_bytes()
-
-
 async def both_work(desk: Desk, run: Run) -> None:
     """Returns when two members of the fleet work on the run."""
     deadline = time.monotonic() + 60
@@ -104,10 +47,6 @@ async def both_work(desk: Desk, run: Run) -> None:
             return
         assert time.monotonic() < deadline, f"nobody joined: {members}"
         await asyncio.sleep(0.1)
-
-
-def fill(place: Place, count: int = 300, size: int = 4_000) -> None:
-    place.fill({f"{n % 7}/{n:04d}": content_of(str(n), size) for n in range(count)})
 
 
 async def test_a_hub_carries_what_is_queued(

@@ -4,20 +4,19 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, ExitStack
+from collections.abc import Sequence
+from contextlib import ExitStack
 from datetime import timedelta
 from http.client import HTTPConnection
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.acceptance.balance import assert_moved
 from tests.acceptance.command import Dth, Running
+from tests.acceptance.fleet import SLOW, fill, kill_carriages, on_machine, up
 from tests.acceptance.hub import ADMIN, Desk
 from tests.acceptance.places import Place
-from tests.acceptance.test_hub_runs import SLOW, fill, kill_carriages, on_machine, up
 from tests.unit.metrics.test_prometheus import Told, told
 from transferhub.model.clock import utc_now
 from transferhub.model.history import LogLine, OfRun, OfTask
@@ -25,20 +24,6 @@ from transferhub.model.people import Role
 from transferhub.model.run import Run
 
 DAY = timedelta(days=1)
-
-
-@pytest.fixture
-async def desk(pair: Dth) -> AsyncIterator[Desk]:
-    """Over the state of `pair`, in SQLite."""
-    async with AsyncExitStack() as stack:
-        yield await Desk.open(pair.state, f"sqlite:///{pair.state}/dth.sqlite3", stack)
-
-
-@pytest.fixture
-async def shared_desk(postgres_url: str, tmp_path: Path) -> AsyncIterator[Desk]:
-    """Over a database of PostgreSQL."""
-    async with AsyncExitStack() as stack:
-        yield await Desk.open(tmp_path / "desk", postgres_url, stack)
 
 
 async def lines_of(desk: Desk, run: Run, **how: Any) -> Sequence[LogLine]:
