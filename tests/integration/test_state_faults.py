@@ -65,7 +65,7 @@ async def fill(ledger: SqlLedger, batches: list[int]) -> None:
 async def test_a_full_disk_is_told_and_loses_nothing(tmp_path: Path) -> None:
     database = await Database.open(f"sqlite:///{tmp_path}/state.sqlite3")
     ledger = SqlLedger(database)
-    await set_most_pages(database, 300)
+    await set_most_pages(database, 150)
     batches: list[int] = []
     with pytest.raises(StateError) as caught:
         await fill(ledger, batches)
