@@ -1,7 +1,8 @@
 """Whom the real `dth up` serves, and how its settings are given."""
 
 import ssl
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from http.client import HTTPConnection, HTTPSConnection
 from pathlib import Path
 
@@ -28,15 +29,18 @@ def serving(dth: Dth, scope: ExitStack, *words: object) -> Running:
 
 def port_of(running: Running) -> int:
     """The one that the server's process listens on."""
-    inodes = {
-        link.readlink().name.removeprefix("socket:[").removesuffix("]")
-        for link in Path(f"/proc/{running.process.pid}/fd").iterdir()
-    }
+    inodes = set(sockets_of(running.process.pid))
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     [port] = {
         int(row[1].rpartition(":")[2], 16) for row in rows if row[3] == "0A" and row[9] in inodes
     }
     return port
+
+
+def sockets_of(pid: int) -> Iterator[str]:
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            yield link.readlink().name.removeprefix("socket:[").removesuffix("]")
 
 
 def create_user(dth: Dth) -> None:
