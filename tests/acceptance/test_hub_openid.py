@@ -64,6 +64,7 @@ def test_groups_of_the_provider_are_roles_of_the_hub(dth: Dth, oidc_provider: Oi
             "clientId": "console",
             "scope": "openid profile email",
             "logoutUrl": "",
+            "token": "id_token",
         }
         assert f"connect-src 'self' {oidc_provider.issuer};" in policy
         names = ("ann", "ben", "eve")

@@ -3,11 +3,13 @@
 import asyncio
 import hmac
 import json
+import subprocess
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
@@ -16,7 +18,8 @@ from joserfc.jwk import RSAKey
 
 from tests.api.test_app import QUERY, code_of
 from tests.api.web import Client, Hub, served
-from tests.servers.oidc_provider import OidcProvider
+from tests.servers.oidc_provider import CALLBACK, OidcProvider
+from tests.servers.process import find_program
 from transferhub.control.openid import IssuerKeys, OpenId, OpenIdRules
 from transferhub.hosts.openid import HttpJson
 from transferhub.model.clock import utc_now
@@ -182,3 +185,65 @@ def encoded(values: Any) -> str:
 
 def decoded(part: str) -> bytes:
     return urlsafe_b64decode(part + "=" * (-len(part) % 4))
+
+
+NODE = """
+const [module, step, ...given] = process.argv.slice(1);
+const { begin, finish } = await import(module);
+const [auth, redirect, kept, back] = JSON.parse(given[0]);
+const done = step === "begin" ? await begin(auth, redirect)
+  : await finish(auth, redirect, kept, new URL(back).searchParams);
+console.log(JSON.stringify(done));
+"""
+PAGE = Path(__file__).parents[2] / "src" / "transferhub" / "web" / "openid.js"
+
+
+def page_does(step: str, *given: Any) -> Any:
+    """What the page's own module answers, run by Node.js."""
+    node = str(find_program("node", install="install Node.js"))
+    words = ["--input-type=module", "-e", NODE, "--", str(PAGE), step, json.dumps(given)]
+    ended = subprocess.run([node, *words], capture_output=True, text=True, check=False, timeout=30)
+    if ended.returncode:
+        raise AssertionError(ended.stderr)
+    return json.loads(ended.stdout)
+
+
+def auth_of(provider: OidcProvider, token: str = "id_token") -> dict[str, str]:
+    return {
+        "authority": provider.issuer,
+        "clientId": "console",
+        "scope": "openid",
+        "token": token,
+    }
+
+
+def test_the_page_signs_in_with_pkce(serve: Serve, oidc_provider: OidcProvider) -> None:
+    auth = auth_of(oidc_provider)
+    begun = page_does("begin", auth, CALLBACK)
+    back = oidc_provider.follow(begun["url"], "ann")
+    client = serve(oidc_provider)
+    token = page_does("finish", auth, CALLBACK, begun["kept"], back)
+    assert ask(client, f"Bearer {token}")[1]["name"] == "ann@example.org"
+
+
+def test_the_page_takes_the_token_that_is_for_the_hub(
+    serve: Serve, oidc_provider: OidcProvider
+) -> None:
+    auth = auth_of(oidc_provider, "access_token")
+    begun = page_does("begin", auth, CALLBACK)
+    back = oidc_provider.follow(begun["url"], "ann")
+    client = serve(oidc_provider, audience=oidc_provider.api)
+    token = page_does("finish", auth, CALLBACK, begun["kept"], back)
+    assert ask(client, f"Bearer {token}")[0] == 200
+
+
+@pytest.mark.parametrize("name", ["verifier", "state", "nonce"])
+def test_the_page_takes_no_answer_of_another_sign_in(
+    oidc_provider: OidcProvider, name: str
+) -> None:
+    auth = auth_of(oidc_provider)
+    begun, other = (page_does("begin", auth, CALLBACK) for _ in range(2))
+    back = oidc_provider.follow(begun["url"], "ann")
+    kept = {**begun["kept"], name: other["kept"][name]}
+    with pytest.raises(AssertionError, match=r"another sign-in|grant request is invalid"):
+        page_does("finish", auth, CALLBACK, kept, back)

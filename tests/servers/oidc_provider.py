@@ -21,7 +21,7 @@ from tests.servers.process import (
 )
 
 _PACKAGE = Path(__file__).with_name("oidc_provider_npm")
-_CALLBACK = "http://127.0.0.1:9/callback"
+CALLBACK = "http://127.0.0.1:9/callback"
 # The example of RFC 7636, appendix B.
 _VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
 _CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
@@ -64,30 +64,34 @@ class OidcProvider(Scoped):
 
     def sign_in(self, name: str, *, nonce: str) -> dict[str, Any]:
         """What a browser and a console do: code flow with PKCE; returns the answer with tokens."""
-        browser = _Browser()
         asked = {
             "client_id": "console",
             "response_type": "code",
             "scope": "openid",
-            "redirect_uri": _CALLBACK,
+            "redirect_uri": CALLBACK,
             "nonce": nonce,
             "code_challenge": _CHALLENGE,
             "code_challenge_method": "S256",
         }
-        page = browser.open(f"{self.issuer}/auth?{urlencode(asked)}")
-        page = browser.open(page, {"prompt": "login", "login": name, "password": "any"})
-        back = browser.open(page, {"prompt": "consent"})
+        back = self.follow(f"{self.issuer}/auth?{urlencode(asked)}", name)
         [code] = parse_qs(urlsplit(back).query)["code"]
-        return browser.fetch(
+        return _Browser().fetch(
             f"{self.issuer}/token",
             {
                 "grant_type": "authorization_code",
                 "client_id": "console",
                 "code": code,
-                "redirect_uri": _CALLBACK,
+                "redirect_uri": CALLBACK,
                 "code_verifier": _VERIFIER,
             },
         )
+
+    def follow(self, url: str, name: str) -> str:
+        """Where a browser that was sent to this URL ends up, once this person has signed in."""
+        browser = _Browser()
+        page = browser.open(url)
+        page = browser.open(page, {"prompt": "login", "login": name, "password": "any"})
+        return browser.open(page, {"prompt": "consent"})
 
 
 class _Browser:
@@ -126,7 +130,7 @@ class _UntilCallback(urllib.request.HTTPRedirectHandler):
         headers: Message,
         newurl: str,
     ) -> urllib.request.Request | None:
-        if newurl.startswith(_CALLBACK):
+        if newurl.startswith(CALLBACK):
             raise _ReachedCallback(newurl)
         return super().redirect_request(req, fp, code, msg, headers, newurl)  # type: ignore[arg-type]
 

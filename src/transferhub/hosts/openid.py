@@ -97,6 +97,10 @@ def sign_in_config(settings: HubSettings) -> Mapping[str, Any]:
             "clientId": settings.oidc_client,
             "scope": settings.oidc_scope,
             "logoutUrl": settings.oidc_logout_url,
+            # The one of the two that is for the hub, as its audience says.
+            "token": "id_token"
+            if settings.oidc_audience == settings.oidc_client
+            else "access_token",
         }
     }
 

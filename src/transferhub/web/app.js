@@ -1,7 +1,8 @@
 // The plain page of a hub: who is let in sees the tasks and the workers, and starts and stops runs.
 
 import { count, moment, size, timeOfDay } from "./figures.js";
-import { config, enter, leave, Lost, page, Refusal } from "./hub.js";
+import { config, enter, leave, Lost, page, present, Refusal } from "./hub.js";
+import { begin, finish } from "./openid.js";
 import { element, isUnderWay, TaskRow } from "./tasks.js";
 import { language, words } from "./words.js";
 
@@ -52,6 +53,32 @@ function tellLost() {
 
 // Coming and going
 
+const here = () => `${location.origin}/`;
+const KEPT = "openid"; // what is kept until the provider sends the browser back
+
+async function comeBack() {
+  const found = new URLSearchParams(location.search);
+  const kept = JSON.parse(sessionStorage.getItem(KEPT));
+  if (!kept || !found.has("state")) return;
+  sessionStorage.removeItem(KEPT);
+  history.replaceState(null, "", location.pathname);
+  try {
+    present(await finish((await config()).auth, here(), kept, found));
+  } catch (error) {
+    tell(error);
+  }
+}
+
+at("provider").addEventListener("click", async () => {
+  try {
+    const { url, kept } = await begin((await config()).auth, here());
+    sessionStorage.setItem(KEPT, JSON.stringify(kept));
+    location.assign(url);
+  } catch (error) {
+    tell(error);
+  }
+});
+
 async function knock() {
   const link = new URLSearchParams(location.hash.slice(1)).get("token");
   if (!link) return;
@@ -72,7 +99,7 @@ async function showDoor() {
   at("door").hidden = false;
   try {
     const { auth } = await config();
-    if (auth.mode !== "local") at("help").textContent = words.elsewhere;
+    at("provider").hidden = auth.mode !== "oidc";
   } catch {
     // The form is right for most hubs.
   }
@@ -133,8 +160,10 @@ async function refresh() {
 
 async function fail(error) {
   if (error instanceof Lost) tellLost();
-  else if (error.status === 401) await showDoor();
-  else tell(error);
+  else if (error.status === 401) {
+    present("");
+    await showDoor();
+  } else tell(error);
 }
 
 function show(found) {
@@ -261,5 +290,6 @@ window.addEventListener("focus", () => inside && refresh());
 window.addEventListener("online", () => inside && refresh());
 
 translate();
+await comeBack();
 await knock();
 await refresh();

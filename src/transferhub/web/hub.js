@@ -32,13 +32,28 @@ export class Refusal extends Error {
 /** The hub could not be reached, or gave no answer that it would give. */
 export class Lost extends Error {}
 
+const TOKEN = "token";
+
+/** From now on the hub is asked with this token of a provider; "" forgets it. */
+export function present(token) {
+  if (token) sessionStorage.setItem(TOKEN, token);
+  else sessionStorage.removeItem(TOKEN);
+}
+
+const presented = () => sessionStorage.getItem(TOKEN) ?? "";
+
+function headers(body) {
+  const given = body === undefined ? {} : { "content-type": "application/json" };
+  return presented() ? { ...given, authorization: `Bearer ${presented()}` } : given;
+}
+
 async function ask(method, path, body) {
   let answer;
   let told;
   try {
     answer = await fetch(path, {
       method,
-      headers: body === undefined ? {} : { "content-type": "application/json" },
+      headers: headers(body),
       body: body === undefined ? undefined : JSON.stringify(body),
       cache: "no-store",
       signal: AbortSignal.timeout(20_000),
@@ -56,7 +71,10 @@ const graph = async (query, variables) => (await ask("POST", "/graphql", { query
 
 export const config = () => ask("GET", "/config.json");
 export const enter = (proof) => ask("POST", "/session", proof);
-export const leave = () => ask("DELETE", "/session");
+export async function leave() {
+  if (presented()) present("");
+  else await ask("DELETE", "/session");
+}
 export const page = (search, after, first) => graph(PAGE, { search, after, first });
 export const causes = async (run) => (await graph(CAUSES, { run })).failureGroups;
 export const start = (task) => graph(START, { id: task });
