@@ -1,11 +1,10 @@
 """The suites of what a hub keeps, in memory and in both databases, each through four instances."""
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack
-from pathlib import Path
+from collections.abc import Sequence
 
 import pytest
 
+from tests.conformance.conftest import INSTANCES
 from tests.conformance.fleets import FleetSuite
 from tests.conformance.inboxes import InboxSuite
 from tests.conformance.ledger_facts import FakeClock
@@ -21,29 +20,10 @@ from transferhub.state.sql.events import SqlInbox
 from transferhub.state.sql.fleet import SqlFleet
 from transferhub.state.sql.seats import SqlSeats
 
-INSTANCES = 4
-
 
 @pytest.fixture
 def clock() -> FakeClock:
     return FakeClock()
-
-
-@pytest.fixture(params=["memory", "sqlite", pytest.param("pg", marks=pytest.mark.postgresql)])
-async def databases(
-    request: pytest.FixtureRequest, tmp_path: Path
-) -> AsyncIterator[Sequence[Database]]:
-    """None for the state in memory."""
-    if request.param == "memory":
-        yield ()
-        return
-    on_disk = request.param == "sqlite"
-    url = f"sqlite:///{tmp_path}/state" if on_disk else request.getfixturevalue("postgres_url")
-    async with AsyncExitStack() as stack:
-        opened = [await Database.open(url) for _ in range(INSTANCES)]
-        for database in opened:
-            stack.push_async_callback(database.aclose)
-        yield opened
 
 
 @pytest.fixture

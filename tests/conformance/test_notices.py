@@ -1,11 +1,10 @@
 """Channels and the outbox, in memory and in both databases, each through four instances."""
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack
-from pathlib import Path
+from collections.abc import Sequence
 
 import pytest
 
+from tests.conformance.conftest import INSTANCES
 from tests.conformance.ledger_facts import FakeClock
 from tests.conformance.notices import ChannelStoreSuite, OutboxSuite
 from transferhub.state.memory.notices import MemoryChannels, MemoryOutbox
@@ -14,7 +13,6 @@ from transferhub.state.sql.channels import SqlChannels
 from transferhub.state.sql.database import Database
 from transferhub.state.sql.outbox import SqlOutbox
 
-INSTANCES = 4
 Places = Sequence[tuple[ChannelStore, Outbox]]
 
 
@@ -23,21 +21,11 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
-@pytest.fixture(params=["memory", "sqlite", pytest.param("pg", marks=pytest.mark.postgresql)])
-async def places(
-    request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock
-) -> AsyncIterator[Places]:
-    if request.param == "memory":
-        outbox = MemoryOutbox(clock)
-        yield [(MemoryChannels(outbox), outbox)] * INSTANCES
-        return
-    on_disk = request.param == "sqlite"
-    url = f"sqlite:///{tmp_path}/state" if on_disk else request.getfixturevalue("postgres_url")
-    async with AsyncExitStack() as stack:
-        opened = [await Database.open(url) for _ in range(INSTANCES)]
-        for database in opened:
-            stack.push_async_callback(database.aclose)
-        yield [(SqlChannels(at, clock), SqlOutbox(at, clock)) for at in opened]
+@pytest.fixture
+def places(databases: Sequence[Database], clock: FakeClock) -> Places:
+    outbox = MemoryOutbox(clock)
+    found = [(SqlChannels(database, clock), SqlOutbox(database, clock)) for database in databases]
+    return found or [(MemoryChannels(outbox), outbox)] * INSTANCES
 
 
 @pytest.fixture

@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from transferhub.control.occupant import Occupant
 from transferhub.control.orders import queued
 from transferhub.control.schedule import window_now
 from transferhub.control.tasks import NewIdent, run_under_way
 from transferhub.control.waiting import Wait, wait
-from transferhub.errors import ConflictError, StateError
+from transferhub.errors import ConflictError, LeaseLostError
 from transferhub.model.clock import Clock, utc_now
 from transferhub.model.pages import RunFilter
 from transferhub.model.run import (
@@ -82,12 +82,12 @@ class EventRuns:
         self._store = store
         self._inbox = inbox
         self._ledger = ledger
-        self._seats = seats
-        self._holder = holder
+        self._occupant = Occupant(
+            seats, SEAT, holder, duration=SEAT_DURATION, renew_after=_KEEP_SEAT, clock=clock
+        )
         self._new_ident = new_ident
         self._clock = clock
         self._wait = wait
-        self._held_until: datetime | None = None
         self._rests: dict[TaskId, datetime] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -103,8 +103,7 @@ class EventRuns:
                 )
                 pause = _KEEP_SEAT
             await self._wait(stop, pause)
-        with suppress(StateError):  # the seat runs out by itself
-            await self._seats.take(SEAT, self._holder, timedelta())
+        await self._occupant.leave()
 
     async def tick(self) -> bool:
         """Starts what is due, if this one holds the seat; returns whether it does.
@@ -112,7 +111,9 @@ class EventRuns:
         Raises:
             StateError: what was started stays so.
         """
-        if not await self._holds_seat():
+        try:
+            await self._occupant.stay()
+        except LeaseLostError:
             return False
         now = self._clock()
         lag = await self._inbox.lag()
@@ -121,13 +122,6 @@ class EventRuns:
             if not await self._start(task):
                 self._rests[task] = now + _REST
         return True
-
-    async def _holds_seat(self) -> bool:
-        now = self._clock()
-        if self._held_until is None or now > self._held_until - SEAT_DURATION + _KEEP_SEAT:
-            seat = await self._seats.take(SEAT, self._holder, SEAT_DURATION)
-            self._held_until = seat.until if seat is not None else None
-        return self._held_until is not None
 
     async def _start(self, ident: TaskId) -> bool:
         task = await self._store.get_task(ident)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
 from datetime import datetime, timedelta
 
 from transferhub.control.notices import Notices
+from transferhub.control.occupant import Occupant
 from transferhub.control.waiting import Wait, wait
-from transferhub.errors import StateError
+from transferhub.errors import LeaseLostError, StateError
 from transferhub.model.clock import Clock
 from transferhub.model.notice import Cause, Notice, NoticeKind
 from transferhub.model.pages import RunFilter
@@ -71,9 +71,10 @@ class Lookout:
     ) -> None:
         self._store = store
         self._ledger = ledger
-        self._seats = seats
         self._notices = notices
-        self._holder = holder
+        self._occupant = Occupant(
+            seats, SEAT, holder, duration=SEAT_DURATION, renew_after=INTERVAL, clock=clock
+        )
         self._clock = clock
         self._lags = lags
         self._wait = wait
@@ -89,8 +90,7 @@ class Lookout:
             except Exception:
                 log.exception("the lookout will look again", extra={"action": "lookout_failed"})
             await self._wait(stop, INTERVAL)
-        with suppress(StateError):  # the seat runs out by itself
-            await self._seats.take(SEAT, self._holder, timedelta())
+        await self._occupant.leave()
 
     async def tick(self) -> bool:
         """Tells what is new, if this one holds the seat; returns whether it does.
@@ -98,7 +98,9 @@ class Lookout:
         Raises:
             StateError: the state cannot be used; what was told stays told.
         """
-        if await self._seats.take(SEAT, self._holder, SEAT_DURATION) is None:
+        try:
+            await self._occupant.sit()
+        except LeaseLostError:
             return False
         await self._see_ends()
         failing, lagging = await self._see_failures(), await self._see_lags()

@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from transferhub.control.occupant import Occupant
 from transferhub.control.waiting import Wait, wait
-from transferhub.errors import LeaseLostError, StateError
+from transferhub.errors import LeaseLostError
 from transferhub.model.clock import Clock, utc_now
 from transferhub.model.run import UNDER_WAY_STATES, Run
 from transferhub.model.transfer import RunId
@@ -118,13 +118,13 @@ class Retention:
         """
         self._store = store
         self._ledger = ledger
-        self._seats = seats
+        self._occupant = Occupant(
+            seats, SEAT, holder, duration=SEAT_DURATION, renew_after=_HOLD_AGAIN, clock=clock
+        )
         self._keep = keep
         self._shelves = shelves
         self._forget = forget
-        self._holder = holder
         self._clock = clock
-        self._held_at: datetime | None = None
 
     async def round(self) -> Swept | None:
         """Forgets what is old now; None where another server acts, or took over.
@@ -132,9 +132,8 @@ class Retention:
         Raises:
             StateError: what was forgotten stays so.
         """
-        self._held_at = None
         try:
-            await self._hold()
+            await self._occupant.sit()
             swept = Swept(
                 runs=await self._sweep_runs(),
                 strays=await self._sweep_strays(),
@@ -153,17 +152,7 @@ class Retention:
 
     async def leave(self) -> None:
         """Lets another server act at once."""
-        with suppress(StateError):  # the seat runs out by itself
-            await self._seats.take(SEAT, self._holder, timedelta())
-
-    async def _hold(self) -> None:
-        """Raises LeaseLostError where another one has the seat."""
-        now = self._clock()
-        if self._held_at is not None and timedelta() <= now - self._held_at < _HOLD_AGAIN:
-            return
-        if await self._seats.take(SEAT, self._holder, SEAT_DURATION) is None:
-            raise LeaseLostError("Another server sees to retention.")
-        self._held_at = now
+        await self._occupant.leave()
 
     # Runs
 
@@ -186,7 +175,7 @@ class Retention:
             before = self._clock() - self._keep
             page = await self._store.expired_runs(before, after=after, limit=_PAGE)
             for run in page.items:
-                await self._hold()
+                await self._occupant.stay()
                 yield run
             if not page.cursor:
                 return
@@ -197,7 +186,7 @@ class Retention:
         while page := await self._ledger.ledgers(after=after, limit=_PAGE):
             after = page[-1]
             for run in await self._store.unknown_runs(page):
-                await self._hold()
+                await self._occupant.stay()
                 await self._forget_run(run)
                 count += 1
         return count
@@ -211,7 +200,7 @@ class Retention:
     async def _sweep_shelf(self, shelf: Shelf) -> int:
         count = 0
         while shelf.keep is not None:
-            await self._hold()
+            await self._occupant.stay()
             purged = await shelf.purge(self._clock() - shelf.keep)
             count += purged
             if not purged:

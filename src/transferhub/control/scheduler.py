@@ -10,14 +10,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+from transferhub.control.occupant import Occupant
 from transferhub.control.schedule import due, next_runs
 from transferhub.control.waiting import Wait, wait
-from transferhub.errors import LeaseLostError, StateError
+from transferhub.errors import LeaseLostError
 from transferhub.model.clock import Clock, utc_now
 from transferhub.model.run import TaskId
 from transferhub.model.schedule import CatchUp, Overlap, Schedule
@@ -146,21 +146,19 @@ class Scheduler:
     ) -> None:
         self._timetable = timetable
         self._starter = starter
-        self._seats = seats
-        self._holder = holder
+        self._occupant = Occupant(
+            seats, SEAT, holder, duration=SEAT_DURATION, renew_after=INTERVAL, clock=clock
+        )
         self._clock = clock
         self._wait = wait
         self._patience = patience
-        self._number: int | None = None
-        self._held_at = datetime.min.replace(tzinfo=UTC)
         self._looked_at: datetime | None = None
         self._broken: dict[TaskId, _Rest] = {}
 
     @property
     def is_acting(self) -> bool:
         """Whether it is the one that acts."""
-        held_for = self._clock() - self._held_at
-        return self._number is not None and timedelta() <= held_for < SEAT_DURATION
+        return self._occupant.is_seated
 
     async def run(self, stop: asyncio.Event) -> None:
         """Looks every INTERVAL until `stop` is set, whatever fails; then gives the seat up."""
@@ -170,8 +168,7 @@ class Scheduler:
             except Exception:
                 log.exception("The scheduler will look again.", extra={"action": "schedule_failed"})
             await self._wait(stop, INTERVAL)
-        with suppress(StateError):  # the seat runs out by itself
-            await self._seats.take(SEAT, self._holder, timedelta())
+        await self._occupant.leave()
 
     async def tick(self) -> bool:
         """Starts what is due, if this one holds the seat; returns whether it does.
@@ -186,26 +183,16 @@ class Scheduler:
         return True
 
     async def _act(self) -> None:
-        former = self._number
-        await self._hold()
-        now = self._clock()
-        if self._number != former or self._looked_at is None or now < self._looked_at - _JUMP:
+        former = self._occupant.number
+        await self._occupant.sit()
+        number, now = self._occupant.number, self._clock()
+        if number != former:
+            log.info("Acts as scheduler %s.", number, extra={"action": "schedule_acting"})
+        if number != former or self._looked_at is None or now < self._looked_at - _JUMP:
             await self._review(now)
         self._looked_at = now
         async for task in self._pages(now):
             await self._meet(task, now)
-
-    async def _hold(self) -> None:
-        seat = await self._seats.take(SEAT, self._holder, SEAT_DURATION)
-        if seat is None:
-            raise LeaseLostError("Another scheduler holds the seat.")
-        if seat.number != self._number:
-            log.info("Acts as scheduler %s.", seat.number, extra={"action": "schedule_acting"})
-        self._number, self._held_at = seat.number, self._clock()
-
-    async def _keep_hold(self) -> None:
-        if not timedelta() <= self._clock() - self._held_at < INTERVAL:
-            await self._hold()
 
     async def _pages(self, until: datetime) -> AsyncIterator[PlannedTask]:
         """The tasks that are planned for up to `until`; holds the seat meanwhile."""
@@ -213,7 +200,7 @@ class Scheduler:
         while True:
             page = await self._timetable.planned(until, after=after, limit=_PAGE)
             for task in page:
-                await self._keep_hold()
+                await self._occupant.stay()
                 yield task
             if len(page) < _PAGE or page[-1].next_run_at is None:
                 return

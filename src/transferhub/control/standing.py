@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from transferhub.engine.progress import Summary
 from transferhub.model.run import UNDER_WAY_STATES, Run, RunState
-from transferhub.model.transfer import Action, ScanCounts, Totals, TransferState
+from transferhub.model.transfer import ScanCounts, Totals
 from transferhub.state.base import Ledger
 
 
@@ -46,17 +47,10 @@ def _summed_up(summary: Mapping[str, Any]) -> Standing:
 
 
 def _counted(run: Run, totals: Totals, part_bytes: int) -> Standing:
-    copies, deletes = Action.COPY, Action.DELETE
     has_listed = 0 < totals.shards == totals.shards_done
+    present = Summary.of(run.ident, run.state, totals, seconds=0.0)
+    counts = {at.name: getattr(present, at.name) for at in fields(Standing) if at.name != "listing"}
     return Standing(
-        scan=totals.scan,
+        **{**counts, "bytes": totals.moved_bytes + part_bytes},
         listing=run.state is RunState.RUNNING and not has_listed,
-        done=totals.tally(copies, TransferState.DONE).count,
-        failed=totals.tally(copies, TransferState.FAILED).count,
-        vanished=totals.tally(copies, TransferState.VANISHED).count,
-        skipped=totals.tally(copies, TransferState.SKIPPED).count,
-        deleted=totals.tally(deletes, TransferState.DONE).count,
-        delete_failed=totals.tally(deletes, TransferState.FAILED).count,
-        waiting=totals.open,
-        bytes=totals.moved_bytes + part_bytes,
     )

@@ -100,8 +100,9 @@ async function showDoor() {
   try {
     const { auth } = await config();
     at("provider").hidden = auth.mode !== "oidc";
+    return auth;
   } catch {
-    // The form is right for most hubs.
+    return null; // the form is right for most hubs
   }
 }
 
@@ -127,7 +128,8 @@ at("leave").addEventListener("click", async () => {
   }
   rows.clear();
   at("tasks").replaceChildren();
-  showDoor();
+  const { logoutUrl } = (await showDoor()) ?? {};
+  if (logoutUrl) location.assign(logoutUrl);
 });
 
 // Looking

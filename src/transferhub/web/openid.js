@@ -5,9 +5,12 @@ const base64url = (bytes) =>
 const random = () => base64url(crypto.getRandomValues(new Uint8Array(32)));
 
 async function fetched(url, body) {
-  const answer = await fetch(url, body ? { method: "POST", body } : {});
+  const { host } = new URL(url);
+  const answer = await fetch(url, body ? { method: "POST", body } : {}).catch((error) => {
+    throw new Error(`${host}: ${error.message}`);
+  });
   const told = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new Error(`${new URL(url).host}: ${told.error_description ?? told.error ?? answer.status}`);
+  if (!answer.ok) throw new Error(`${host}: ${told.error_description ?? told.error ?? answer.status}`);
   return told;
 }
 
