@@ -2,7 +2,7 @@
 
 import { count, moment, size, timeOfDay } from "./figures.js";
 import { config, enter, leave, Lost, page, present, Refusal } from "./hub.js";
-import { begin, finish } from "./openid.js";
+import { begin, finish, Silent } from "./openid.js";
 import { element, isUnderWay, TaskRow } from "./tasks.js";
 import { language, words } from "./words.js";
 
@@ -35,7 +35,9 @@ function translate() {
 }
 
 function tell(error) {
-  const text = error instanceof Refusal ? words.wrong(error.message, error.code) : error.message;
+  let text = error.message;
+  if (error instanceof Refusal) text = words.wrong(error.message, error.code);
+  if (error instanceof Silent) text = words.silentProvider(error.message);
   const close = element("button", { type: "button", text: words.close, onclick: () => tellNothing() });
   at("wrong").replaceChildren(text, close);
   at("wrong").hidden = false;

@@ -4,10 +4,13 @@ const base64url = (bytes) =>
   btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
 const random = () => base64url(crypto.getRandomValues(new Uint8Array(32)));
 
+/** The provider did not answer this page. */
+export class Silent extends Error {}
+
 async function fetched(url, body) {
   const { host } = new URL(url);
-  const answer = await fetch(url, body ? { method: "POST", body } : {}).catch((error) => {
-    throw new Error(`${host}: ${error.message}`);
+  const answer = await fetch(url, body ? { method: "POST", body } : {}).catch(() => {
+    throw new Silent(host);
   });
   const told = await answer.json().catch(() => ({}));
   if (!answer.ok) throw new Error(`${host}: ${told.error_description ?? told.error ?? answer.status}`);
