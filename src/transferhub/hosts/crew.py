@@ -283,7 +283,7 @@ class LocalCrew:
     def retune(self, tuning: Tuning) -> None:
         """Changes what all of them together may use, also while they work."""
         self._tuning = tuning
-        self._share()
+        self._share(self._size)
 
     async def _needs_another(self, stop: asyncio.Event) -> None:
         """Returns when one more process would help, or `stop` is set."""
@@ -297,17 +297,17 @@ class LocalCrew:
     def _grow(self, group: asyncio.TaskGroup, stop: asyncio.Event, more: int) -> None:
         """Shares with so many more, which start to work."""
         before = self._size
-        share = self._tuning.share(before + more)
-        self._share(before + more)
+        share = self._share(before + more)
         self._size = before + more
         for number in range(before - 1, self._size - 1):
             work = replace(self._assignments[number], tuning=share)
             group.create_task(self._processes.work(number, work, self._ledger, stop))
 
-    def _share(self, size: int | None = None) -> None:
-        """Tells those that work what each may use, where there are so many."""
-        share = self._tuning.share(size or self._size)
+    def _share(self, size: int) -> Tuning:
+        """What each may use where there are so many; those that work are told."""
+        share = self._tuning.share(size)
         self._limits.retune(share)
         self._own.retune(share)
         for number in range(self._size - 1):
             self._processes.retune(number, share)
+        return share
