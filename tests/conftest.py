@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, settings
 from tests.servers.boto import Boto
 from tests.servers.endpoint import Endpoint
 from tests.servers.faults import FaultProxy
+from tests.servers.ministack import MinistackServer
 from tests.servers.moto import MotoServer
 from tests.servers.oidc_provider import OidcProvider
 from tests.servers.postgres import PostgresServer
@@ -84,6 +85,25 @@ def rclone_s3(server_scope: ExitStack) -> RcloneS3:
 @pytest.fixture(scope="session")
 def moto_s3(server_scope: ExitStack) -> MotoServer:
     return _entered(server_scope, MotoServer)
+
+
+@pytest.fixture(scope="session")
+def ministack(server_scope: ExitStack) -> MinistackServer:
+    return _entered(server_scope, MinistackServer)
+
+
+@pytest.fixture(scope="session")
+def ministack_guarded(server_scope: ExitStack) -> MinistackServer:
+    """With HTTPS, and IAM enforced."""
+    return _entered(server_scope, lambda: MinistackServer(guarded=True))
+
+
+@pytest.fixture(params=["ministack", "moto"])
+def aws_server(request: pytest.FixtureRequest) -> Endpoint:
+    """Each stand-in for AWS."""
+    fixture = "moto_s3" if request.param == "moto" else request.param
+    endpoint: Endpoint = request.getfixturevalue(fixture).endpoint
+    return endpoint
 
 
 @pytest.fixture(scope="session")
