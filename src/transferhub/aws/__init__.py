@@ -1,0 +1,1 @@
+"""What AWS's own services share: how they are asked, and how they refuse."""

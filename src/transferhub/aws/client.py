@@ -1,0 +1,226 @@
+"""Asks AWS services that speak the AWS JSON protocol: SQS, DynamoDB.
+
+Source: the services' API references; "Error handling with DynamoDB"; "Making requests using the AWS
+JSON protocol". The transport and the signature are those of S3
+(docs/decisions/0023-aws-services.md).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from hashlib import sha256
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlsplit
+
+from transferhub.errors import StoreError
+from transferhub.stores.s3.choice import choose_transports
+from transferhub.stores.s3.credentials import CredentialSource
+from transferhub.stores.s3.signer import Signer
+from transferhub.stores.s3.transport import Request, TransportConfig, TransportError
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 5.0
+"""Seconds; each is a random part of what doubles from the first to the longest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Attributes:
+    name: in signatures and host names.
+    target: what names of actions begin with.
+    """
+
+    name: str
+    target: str
+
+
+SQS = Service("sqs", "AmazonSQS")
+DYNAMODB = Service("dynamodb", "DynamoDB_20120810")
+
+
+class AwsFault(StrEnum):
+    """Why a service did not do what it was asked for."""
+
+    THROTTLED = "throttled"
+    TRANSIENT = "transient"
+    UNREACHABLE = "unreachable"
+    EXPIRED = "expired"  # the credentials, or the request by the clock of this machine
+    UNKNOWN = "unknown"  # the keys, or the signature made with them
+    DENIED = "denied"
+    MISSING = "missing"  # the queue or table
+    CONDITION = "condition"  # what was to hold before a write does not
+    REFUSED = "refused"
+
+
+AGAIN = frozenset({AwsFault.THROTTLED, AwsFault.TRANSIENT, AwsFault.UNREACHABLE})
+"""The same request may work later."""
+
+
+class AwsError(Exception):
+    """A service refused, or was not reached. Stays inside adapters, which say it in their words.
+
+    Attributes:
+        name: the service's own error code, or "".
+        detail: what it said, without a full stop.
+        answer: the error's other fields.
+    """
+
+    def __init__(
+        self,
+        action: str,
+        fault: AwsFault,
+        *,
+        status: int = 0,
+        name: str = "",
+        detail: str = "",
+        answer: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(f"{action}: {fault}: {name} {detail}")
+        self.action = action
+        self.fault = fault
+        self.status = status
+        self.name = name
+        self.detail = detail
+        self.answer = answer or {}
+
+
+class AwsClient:
+    """One service at one endpoint."""
+
+    def __init__(
+        self,
+        service: Service,
+        *,
+        endpoint: str,
+        region: str,
+        credentials: CredentialSource,
+        transport: TransportConfig | None = None,
+        patience: timedelta = timedelta(0),
+    ) -> None:
+        """Args:
+        endpoint: https:// or http://, host and port.
+        patience: for how long what may work later is tried again.
+
+        Raises:
+            InputError: the CA bundle or the proxy cannot be used.
+        """
+        endpoint = endpoint.rstrip("/")
+        self._service = service
+        self._credentials = credentials
+        self._patience = patience.total_seconds()
+        self._transport, self._raw = choose_transports(endpoint, transport or TransportConfig())
+        host = urlsplit(endpoint).netloc
+        self._signer = Signer(host=host, region=region, service=service.name)
+
+    async def ask(self, action: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """The answer of an action; {} of an empty one.
+
+        Raises:
+            AwsError: also where it was tried again for `patience` in vain.
+        """
+        body = json.dumps(parameters, separators=(",", ":")).encode()
+        until, pause = time.monotonic() + self._patience, _FIRST_PAUSE
+        while True:
+            try:
+                return await self._once(action, body)
+            except AwsError as error:
+                wait = random.uniform(pause / 2, pause)
+                if error.fault not in AGAIN or time.monotonic() + wait > until:
+                    raise
+            await asyncio.sleep(wait)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+    async def aclose(self) -> None:
+        await self._transport.aclose()
+        await self._raw.aclose()
+
+    async def _once(self, action: str, body: bytes) -> dict[str, Any]:
+        headers = {
+            "content-type": "application/x-amz-json-1.0",
+            "x-amz-target": f"{self._service.target}.{action}",
+        }
+        try:
+            credentials = await self._credentials.current()
+        except StoreError as error:
+            fault = AwsFault.TRANSIENT if error.retryable else AwsFault.DENIED
+            raise AwsError(action, fault, name=error.code, detail=error.message) from error
+        if credentials is not None:
+            digest = sha256(body).hexdigest()
+            self._signer.sign("POST", "/", "", headers, payload=digest, credentials=credentials)
+        try:
+            response = await self._transport.send(Request("POST", "/", "", headers, body))
+            content = bytes(await response.read())
+        except TransportError as error:
+            raise AwsError(action, AwsFault.UNREACHABLE, detail=error.detail) from error
+        answer = _json(content)
+        if response.status >= HTTPStatus.MULTIPLE_CHOICES or answer is None:
+            raise _refusal(action, response.status, answer or {})
+        return answer
+
+
+def _refusal(action: str, status: int, answer: Mapping[str, Any]) -> AwsError:
+    name = str(answer.get("__type", "")).rpartition("#")[2]
+    detail = str(answer.get("message") or answer.get("Message") or "no reason was given")
+    return AwsError(
+        action,
+        _fault(status, name),
+        status=status,
+        name=name,
+        detail=detail.rstrip("."),
+        answer=answer,
+    )
+
+
+_FAULTS = {
+    "ConditionalCheckFailedException": AwsFault.CONDITION,
+    "TransactionCanceledException": AwsFault.CONDITION,
+    "ExpiredToken": AwsFault.EXPIRED,
+    "ExpiredTokenException": AwsFault.EXPIRED,
+    "IncompleteSignature": AwsFault.UNKNOWN,
+    "InternalServerError": AwsFault.TRANSIENT,
+    "InvalidClientTokenId": AwsFault.UNKNOWN,
+    "InvalidSignatureException": AwsFault.UNKNOWN,
+    "ItemCollectionSizeLimitExceededException": AwsFault.REFUSED,
+    "LimitExceededException": AwsFault.THROTTLED,
+    "MissingAuthenticationToken": AwsFault.UNKNOWN,
+    "ProvisionedThroughputExceededException": AwsFault.THROTTLED,
+    "RequestExpired": AwsFault.EXPIRED,
+    "RequestLimitExceeded": AwsFault.THROTTLED,
+    "ResourceInUseException": AwsFault.REFUSED,
+    "ResourceNotFoundException": AwsFault.MISSING,
+    "SignatureDoesNotMatch": AwsFault.UNKNOWN,
+    "TransactionInProgressException": AwsFault.TRANSIENT,
+    "UnrecognizedClientException": AwsFault.UNKNOWN,
+}
+
+
+def _fault(status: int, name: str) -> AwsFault:
+    if (known := _FAULTS.get(name)) is not None:
+        return known
+    if "Throttl" in name or status == HTTPStatus.TOO_MANY_REQUESTS:
+        return AwsFault.THROTTLED
+    if "QueueDoesNotExist" in name or "NonExistentQueue" in name:
+        return AwsFault.MISSING
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return AwsFault.TRANSIENT
+    if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN} or "AccessDenied" in name:
+        return AwsFault.DENIED
+    return AwsFault.REFUSED
+
+
+def _json(content: bytes) -> dict[str, Any] | None:
+    """{} of an empty answer; None where it is no JSON object."""
+    if not content.strip():
+        return {}
+    try:
+        answer = json.loads(content)
+    except ValueError:
+        return None
+    return answer if isinstance(answer, dict) else None
