@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from transferhub.aws.queue import LONGEST_WAIT
 from transferhub.control.endpoints import check_endpoint, is_refused, resolve_name
 from transferhub.control.event_runs import EventRuns
 from transferhub.control.events import Events
@@ -32,7 +33,7 @@ from transferhub.plugins.objects.location import Location
 from transferhub.plugins.objects.notifications import EVENTS, Arrangement
 from transferhub.plugins.objects.spec import ObjectsSpec
 from transferhub.queues.base import EventQueue
-from transferhub.queues.sqs import LONGEST_WAIT, SqsConfig, SqsQueue
+from transferhub.queues.sqs import SqsConfig, SqsQueue
 from transferhub.stores.s3 import S3Store, TransportConfig
 from transferhub.stores.s3.notifications import BucketNotifications
 from transferhub.stores.wrapper import unwrapped

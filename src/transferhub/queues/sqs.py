@@ -1,20 +1,16 @@
-"""Amazon SQS, in its JSON protocol.
-
-Source: Amazon SQS API Reference; "Making requests using the AWS JSON protocol". The transport and
-the signature are those of S3.
-"""
+"""`SqsQueue`: Amazon SQS."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from hashlib import sha256
-from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlsplit
 
+from transferhub.aws.client import SQS, AwsClient, AwsError, AwsFault
+from transferhub.aws.queue import LONGEST_WAIT, MOST_MESSAGES, Queue
 from transferhub.errors import (
     DeniedError,
     NotFoundError,
@@ -23,16 +19,10 @@ from transferhub.errors import (
     TransientError,
 )
 from transferhub.queues.base import Message
-from transferhub.stores.s3.choice import choose_transports
 from transferhub.stores.s3.credentials import CredentialSource
-from transferhub.stores.s3.signer import Signer
-from transferhub.stores.s3.transport import Request, TransportConfig, TransportError
+from transferhub.stores.s3.transport import TransportConfig
 
-LONGEST_WAIT = timedelta(seconds=20)
-"""Of one ReceiveMessage."""
-
-_MOST_MESSAGES = 10
-_VISIBILITY_SECONDS = 30
+_HIDDEN = timedelta(seconds=30)
 """How long nobody else receives a message: to write it down takes a few milliseconds, or as long as
 the state is away."""
 
@@ -59,100 +49,73 @@ class SqsQueue:
 
     def __init__(self, config: SqsConfig, credentials: CredentialSource) -> None:
         """Raises InputError where the CA bundle or the proxy cannot be used."""
-        self._config = config
-        self._credentials = credentials
-        self._transport, self._raw = choose_transports(config.endpoint, config.transport)
-        host = urlsplit(config.endpoint).netloc
-        self._signer = Signer(host=host, region=config.region, service="sqs")
+        self._client = AwsClient(
+            SQS,
+            endpoint=config.endpoint,
+            region=config.region,
+            credentials=credentials,
+            transport=config.transport,
+        )
+        self._queue = Queue(self._client, config.queue_url)
 
     async def receive(self, wait: timedelta) -> Sequence[Message]:
-        answer = await self._ask(
-            "ReceiveMessage",
-            MaxNumberOfMessages=_MOST_MESSAGES,
-            VisibilityTimeout=_VISIBILITY_SECONDS,
-            WaitTimeSeconds=int(min(wait, LONGEST_WAIT).total_seconds()),
-        )
-        return [Message(at["Body"], at["ReceiptHandle"]) for at in answer.get("Messages") or ()]
+        with self._failures():
+            received = await self._queue.receive(MOST_MESSAGES, hidden=_HIDDEN, wait=wait)
+        return [Message(at.body, at.receipt) for at in received]
 
     async def delete(self, messages: Sequence[Message]) -> None:
-        for start in range(0, len(messages), _MOST_MESSAGES):
-            batch = messages[start : start + _MOST_MESSAGES]
-            entries = [
-                {"Id": str(number), "ReceiptHandle": message.receipt}
-                for number, message in enumerate(batch)
-            ]
-            await self._ask("DeleteMessageBatch", Entries=entries)
+        with self._failures():
+            await self._queue.delete([message.receipt for message in messages])
 
     async def policy(self) -> dict[str, Any]:
         """The queue's policy document; {} where it has none."""
-        answer = await self._ask("GetQueueAttributes", AttributeNames=[_POLICY])
-        text = (answer.get("Attributes") or {}).get(_POLICY, "")
+        with self._failures():
+            attributes = await self._queue.attributes(_POLICY)
+        text = attributes.get(_POLICY, "")
         policy: dict[str, Any] = json.loads(text) if text else {}
         return policy
 
     async def set_policy(self, policy: Mapping[str, Any]) -> None:
         """Replaces the policy; {} removes it."""
-        text = json.dumps(policy) if policy else ""
-        await self._ask("SetQueueAttributes", Attributes={_POLICY: text})
+        with self._failures():
+            await self._queue.set_attributes({_POLICY: json.dumps(policy) if policy else ""})
 
     async def aclose(self) -> None:
-        await self._transport.aclose()
-        await self._raw.aclose()
+        await self._client.aclose()
 
-    async def _ask(self, action: str, **parameters: Any) -> dict[str, Any]:
-        body = json.dumps({"QueueUrl": self._config.queue_url, **parameters}).encode()
-        headers = {
-            "content-type": "application/x-amz-json-1.0",
-            "x-amz-target": f"AmazonSQS.{action}",
-        }
-        credentials = await self._credentials.current()
-        if credentials is not None:
-            self._signer.sign(
-                "POST", "/", "", headers, payload=sha256(body).hexdigest(), credentials=credentials
-            )
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
         try:
-            response = await self._transport.send(Request("POST", "/", "", headers, body))
-            content = bytes(await response.read())
-        except TransportError as error:
-            raise TransientError(
-                f"{action} of {self._config.queue_url} failed: {error.detail}", code="unreachable"
-            ) from error
-        answer = _json(content)
-        if response.status >= HTTPStatus.MULTIPLE_CHOICES or answer is None:
-            raise self._refused(action, response.status, answer or {})
-        return answer
-
-    def _refused(self, action: str, status: int, answer: Mapping[str, Any]) -> StoreError:
-        name = str(answer.get("__type", "")).rpartition("#")[2]
-        words = str(answer.get("message") or answer.get("Message") or "no reason was given")
-        kind, code, advice = _class(status, name)
-        return kind(
-            f"{action} of {self._config.queue_url} failed"
-            f" ({f'{status} {name}'.strip()}: {words[:_LONGEST_WORDS].rstrip('.')}): {advice}",
-            code=code,
-            status=status,
-            vendor_code=name,
-        )
+            yield
+        except AwsError as error:
+            raise _refused(error, self._queue.url) from error
 
 
-def _class(status: int, name: str) -> tuple[type[StoreError], str | None, str]:
-    if "Throttl" in name or status == HTTPStatus.TOO_MANY_REQUESTS:
-        return ThrottledError, None, "it is tried again more slowly."
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return TransientError, None, "it is tried again."
-    if "QueueDoesNotExist" in name or "NonExistentQueue" in name:
-        return NotFoundError, "no_queue", "check the queue's URL and region."
-    if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN} or "AccessDenied" in name:
-        return DeniedError, None, "check the credentials and what they may do with the queue."
-    return StoreError, None, "check the queue's URL, region and endpoint."
+def _refused(error: AwsError, url: str) -> StoreError:
+    if isinstance(error.__cause__, StoreError):  # of the credentials
+        return error.__cause__
+    failed = f"{error.action} of {url} failed"
+    if error.fault is AwsFault.UNREACHABLE:
+        return TransientError(f"{failed}: {error.detail}", code="unreachable")
+    kind, code, advice = _CLASSES.get(error.fault, _OTHER)
+    words = error.detail[:_LONGEST_WORDS].rstrip(".")
+    return kind(
+        f"{failed} ({f'{error.status} {error.name}'.strip()}: {words}): {advice}",
+        code=code,
+        status=error.status,
+        vendor_code=error.name,
+    )
 
 
-def _json(content: bytes) -> dict[str, Any] | None:
-    """{} of an empty answer; None where it is no JSON object."""
-    if not content.strip():
-        return {}
-    try:
-        answer = json.loads(content)
-    except ValueError:
-        return None
-    return answer if isinstance(answer, dict) else None
+_Class = tuple[type[StoreError], str | None, str]
+
+_OTHER: _Class = (StoreError, None, "check the queue's URL, region and endpoint.")
+_DENIED: _Class = (DeniedError, None, "check the credentials and what they may do with the queue.")
+_CLASSES: Mapping[AwsFault, _Class] = {
+    AwsFault.THROTTLED: (ThrottledError, None, "it is tried again more slowly."),
+    AwsFault.TRANSIENT: (TransientError, None, "it is tried again."),
+    AwsFault.MISSING: (NotFoundError, "no_queue", "check the queue's URL and region."),
+    AwsFault.DENIED: _DENIED,
+    AwsFault.EXPIRED: _DENIED,
+    AwsFault.UNKNOWN: _DENIED,
+}
