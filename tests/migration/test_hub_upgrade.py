@@ -11,10 +11,11 @@ from transferhub.hosts.state import open_task_store
 from transferhub.model.pages import RunFilter, TaskFilter, TaskSort
 from transferhub.model.run import Run, RunState, Task, TaskId
 from transferhub.model.transfer import RunId
-from transferhub.state.sql.codec import to_micros, to_words
+from transferhub.state.sql.codec import to_words
 from transferhub.state.sql.drivers import driver_of
 from transferhub.state.sql.upgrades import engine_of, upgrade
 from transferhub.state.sql.url import parse_url
+from transferhub.state.values import to_micros
 
 SPEC = {
     "source": {"scheme": "s3", "bucket": "Photos", "prefix": "a\x00b"},

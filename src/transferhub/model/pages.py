@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Generic, TypeVar
 
-from transferhub.model.run import RunState, Task, TaskId, TaskState, Trigger
+from transferhub.model.run import Run, RunState, Task, TaskId, TaskState, Trigger
 
 Item = TypeVar("Item", bound=object)
 
@@ -63,6 +63,15 @@ class RunFilter:
     trigger: Trigger | None = None
     since: datetime | None = None
     until: datetime | None = None
+
+    def fits(self, run: Run) -> bool:
+        return (
+            (self.task is None or run.task == self.task)
+            and (not self.states or run.state in self.states)
+            and (self.trigger is None or run.trigger is self.trigger)
+            and (self.since is None or run.created_at >= self.since)
+            and (self.until is None or run.created_at < self.until)
+        )
 
 
 ALL_TASKS = TaskFilter()

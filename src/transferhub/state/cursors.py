@@ -6,11 +6,12 @@ import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 from transferhub.errors import InputError
 from transferhub.model.keys import can_be_key
 from transferhub.model.pages import TaskSort
+from transferhub.state.values import to_micros
 
 RUNS = "runs"
 """The order of all lists of runs, newest first."""
@@ -23,7 +24,6 @@ NEVER = (1 << 63) - 1
 
 _TRANSFERS = "transfers"
 _MOST = 1 << 63
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Place:
 
 def moment_value(moment: datetime | None) -> int:
     """Microseconds since 1970."""
-    return NEVER if moment is None else (moment - _EPOCH) // timedelta(microseconds=1)
+    return NEVER if moment is None else to_micros(moment)
 
 
 def order_of_tasks(sort: TaskSort, *, descending: bool) -> str:

@@ -10,13 +10,12 @@ from transferhub.state.sql.codec import (
     ACTIONS,
     DIFFERENCES,
     STATES,
-    from_micros,
     from_text,
-    to_micros,
     to_text,
     to_words,
     worker_code,
 )
+from transferhub.state.values import from_micros, to_micros
 
 _texts = st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from("\x00\x01\x02"))
 

@@ -14,11 +14,11 @@ from transferhub.model.pages import RunFilter, TaskSort
 from transferhub.model.run import RunState, TaskId, Trigger
 from transferhub.state.cursors import EXPIRED_RUNS, RUNS, Place, order_of_tasks, write_cursor
 from transferhub.state.sql import SqlTaskStore
-from transferhub.state.sql.codec import to_micros
 from transferhub.state.sql.database import Database
 from transferhub.state.sql.fleet import SqlFleet
 from transferhub.state.sql.seats import SqlSeats
 from transferhub.state.sql.session import Session
+from transferhub.state.values import to_micros
 
 LEASE = timedelta(seconds=1)
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import count
 
-from transferhub.errors import ConflictError, LeaseLostError
 from transferhub.model.clock import Clock, utc_now
 from transferhub.model.pages import ALL_RUNS, Page, RunFilter
 from transferhub.model.run import UNDER_WAY_STATES, Run, RunState, TaskId, Trigger
@@ -20,6 +19,7 @@ from transferhub.state.cursors import (
     read_cursor,
     write_cursor,
 )
+from transferhub.state.refusals import run_changed, run_exists, run_lost
 
 
 class MemoryRuns:
@@ -38,7 +38,7 @@ class MemoryRuns:
             if run.scheduled_at is not None and (known.task, known.scheduled_at) == occurrence:
                 return known
         if run.ident in self._runs:
-            raise ConflictError(f"Run {run.ident} exists already.")
+            raise run_exists(run.ident)
         self._runs[run.ident] = run
         self._run_numbers[run.ident] = next(self._numbers)
         return run
@@ -49,14 +49,14 @@ class MemoryRuns:
     async def update_run(self, run: Run) -> Run:
         known = self._runs.get(run.ident)
         if known is None or known.version != run.version:
-            raise ConflictError(f"Run {run.ident} was changed by another writer; read it again.")
+            raise run_changed(run.ident)
         return self._put(replace(run, keeper=known.keeper, kept_until=known.kept_until), bump=True)
 
     async def runs(
         self, chosen: RunFilter = ALL_RUNS, *, after: str = "", limit: int = 100
     ) -> Page[Run]:
         place = read_cursor(RUNS, after, int)
-        found = [run for run in self._newest() if _fits(run, chosen)]
+        found = [run for run in self._newest() if chosen.fits(run)]
         if place is not None:
             mark = (place.value, place.number)
             found = [run for run in found if self._place(run) < mark]
@@ -88,7 +88,7 @@ class MemoryRuns:
 
     async def keep_run(self, run: Run, duration: timedelta) -> Run:
         if not self._has(run):
-            raise LeaseLostError(f"Run {run.ident} is not kept by {run.keeper} any more.")
+            raise run_lost(run)
         kept_until = self._clock() + duration
         return self._put(replace(self._runs[run.ident], kept_until=kept_until), bump=False)
 
@@ -172,13 +172,3 @@ class MemoryRuns:
 
     def _newest(self) -> list[Run]:
         return sorted(self._runs.values(), key=self._place, reverse=True)
-
-
-def _fits(run: Run, chosen: RunFilter) -> bool:
-    return (
-        (chosen.task is None or run.task == chosen.task)
-        and (not chosen.states or run.state in chosen.states)
-        and (chosen.trigger is None or run.trigger is chosen.trigger)
-        and (chosen.since is None or run.created_at >= chosen.since)
-        and (chosen.until is None or run.created_at < chosen.until)
-    )

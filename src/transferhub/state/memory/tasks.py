@@ -5,28 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, assert_never
 
-from transferhub.errors import ConflictError
 from transferhub.model.clock import Clock, utc_now
-from transferhub.model.pages import (
-    ALL_TASKS,
-    Page,
-    TaskFilter,
-    TaskSort,
-    search_text,
-    search_words,
-    sort_name,
-)
+from transferhub.model.pages import ALL_TASKS, Page, TaskFilter, TaskSort
 from transferhub.model.run import Task, TaskId, TaskState
-from transferhub.state.cursors import (
-    Place,
-    moment_value,
-    order_of_tasks,
-    read_cursor,
-    write_cursor,
-)
 from transferhub.state.memory.runs import MemoryRuns
+from transferhub.state.refusals import task_changed, task_exists
+from transferhub.state.task_lines import TaskLine, page_of_lines
 
 
 class MemoryTaskStore(MemoryRuns):
@@ -40,7 +25,7 @@ class MemoryTaskStore(MemoryRuns):
 
     async def create_task(self, task: Task) -> None:
         if task.ident in self._tasks:
-            raise ConflictError(f"Task {task.ident} exists already.")
+            raise task_exists(task.ident)
         self._task_numbers[task.ident] = next(self._numbers)
         self._put_task(task)
 
@@ -51,12 +36,12 @@ class MemoryTaskStore(MemoryRuns):
         wanted = (fingerprint, owner)
         tasks = self._tasks.values()
         found = [task for task in tasks if (task.fingerprint, task.owner) == wanted]
-        return max(found, key=lambda task: self._task_place(task, TaskSort.CREATED), default=None)
+        return max(found, key=self._age, default=None)
 
     async def update_task(self, task: Task) -> Task:
         known = self._tasks.get(task.ident)
         if known is None or known.version != task.version:
-            raise ConflictError(f"Task {task.ident} was changed by another writer; read it again.")
+            raise task_changed(task.ident)
         return self._put_task(replace(task, version=task.version + 1))
 
     async def task_version(self, ident: TaskId, version: int) -> Task | None:
@@ -81,18 +66,16 @@ class MemoryTaskStore(MemoryRuns):
         after: str = "",
         limit: int = 100,
     ) -> Page[Task]:
-        order = order_of_tasks(sort, descending=descending)
-        place = read_cursor(order, after, str if sort is TaskSort.NAME else int)
-        found = [(self._task_place(task, sort), task) for task in self._tasks.values()]
-        found = [pair for pair in found if _fits(pair[1], chosen)]
-        found.sort(key=lambda pair: pair[0], reverse=descending)
-        total = len(found)
-        if place is not None:
-            mark = (place.value, place.number)
-            found = [pair for pair in found if (pair[0] < mark if descending else pair[0] > mark)]
-        page = found[:limit]
-        cursor = write_cursor(order, Place(*page[-1][0])) if page and len(found) > limit else ""
-        return Page(items=tuple(task for _, task in page), cursor=cursor, total=total)
+        page = page_of_lines(
+            (TaskLine.of(task, self._task_numbers[task.ident]) for task in self._tasks.values()),
+            chosen,
+            sort=sort,
+            descending=descending,
+            after=after,
+            limit=limit,
+        )
+        items = tuple(self._tasks[line.ident] for line in page.items)
+        return Page(items=items, cursor=page.cursor, total=page.total)
 
     async def due_tasks(
         self, until: datetime, *, after: tuple[datetime, TaskId] | None = None, limit: int = 100
@@ -124,29 +107,5 @@ class MemoryTaskStore(MemoryRuns):
         self._versions.setdefault(task.ident, {})[task.version] = task
         return task
 
-    def _task_place(self, task: Task, sort: TaskSort) -> tuple[Any, int]:
-        return _sort_value(task, sort), self._task_numbers[task.ident]
-
-
-def _sort_value(task: Task, sort: TaskSort) -> int | str:
-    match sort:
-        case TaskSort.CREATED:
-            return moment_value(task.created_at)
-        case TaskSort.UPDATED:
-            return moment_value(task.updated_at)
-        case TaskSort.NEXT_RUN:
-            return moment_value(task.next_run_at)
-        case TaskSort.NAME:
-            return sort_name(task)
-        case _:
-            assert_never(sort)
-
-
-def _fits(task: Task, chosen: TaskFilter) -> bool:
-    return (
-        (chosen.state is None or task.state is chosen.state)
-        and (not chosen.tag or chosen.tag in task.tags)
-        and (not chosen.owner or task.owner == chosen.owner)
-        and (not chosen.kind or task.kind == chosen.kind)
-        and all(word in search_text(task) for word in search_words(chosen.words))
-    )
+    def _age(self, task: Task) -> tuple[datetime, int]:
+        return task.created_at, self._task_numbers[task.ident]

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from transferhub.model.people import AuditEntry, How
-from transferhub.state.sql.codec import from_micros, from_text, to_micros, to_words
+from transferhub.state.sql.codec import from_text, to_words
 from transferhub.state.sql.database import Database
 from transferhub.state.sql.dialects import Row
+from transferhub.state.values import from_micros, to_micros
 
 _ENTRY = "id, at, who, how, action, subject, before, after"
 _INSERT = (

@@ -9,10 +9,11 @@ from transferhub.errors import ConflictError
 from transferhub.model.clock import Clock, utc_now
 from transferhub.model.notice import StoredChannel, channel_of
 from transferhub.model.people import Sealed
-from transferhub.state.sql.codec import from_micros, from_text, to_micros, to_text
+from transferhub.state.sql.codec import from_text, to_text
 from transferhub.state.sql.database import Database
 from transferhub.state.sql.dialects import Row
 from transferhub.state.sql.session import Session
+from transferhub.state.values import from_micros, to_micros
 
 _CHANNEL = "name, settings, created_at, updated_at, version, key_id, box"
 _INSERT = f"INSERT INTO channels ({_CHANNEL}) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 
 from transferhub.model.transfer import (
@@ -13,6 +12,7 @@ from transferhub.model.transfer import (
     Transfer,
     TransferState,
 )
+from transferhub.state.values import from_micros, whole_text
 
 # The place of a value is its code. New ones go to the end; none is ever moved.
 STATES = (
@@ -38,28 +38,6 @@ DIFFERENCE_CODES = {difference: code for code, difference in enumerate(DIFFERENC
 
 _START_STATES = {HELD: TransferState.HELD, ARCHIVED: TransferState.ARCHIVED}
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_DAY = 86_400_000_000
-_SECOND = 1_000_000
-
-
-def to_micros(moment: datetime) -> int:
-    """Microseconds since 1970, exact."""
-    since = moment - _EPOCH
-    return since.days * _DAY + since.seconds * _SECOND + since.microseconds
-
-
-def from_micros(micros: int) -> datetime:
-    return _EPOCH + timedelta(0, 0, micros)
-
-
-def to_micros_or_none(moment: datetime | None) -> int | None:
-    return None if moment is None else to_micros(moment)
-
-
-def from_micros_or_none(micros: int | None) -> datetime | None:
-    return None if micros is None else from_micros(micros)
-
 
 def to_text(text: str) -> str:
     r"""Text as both databases hold it, reversibly and in the same byte order.
@@ -79,9 +57,8 @@ def from_text(text: str) -> str:
 
 
 def to_words(text: str) -> str:
-    """Words for people, which may quote anything, as `from_text` reads them; half a surrogate pair,
-    which no database holds, becomes a question mark."""
-    return to_text(text.encode(errors="replace").decode())
+    """Words for people, which may quote anything (see `whole_text`), as `from_text` reads them."""
+    return to_text(whole_text(text))
 
 
 def worker_code(worker: str) -> int:

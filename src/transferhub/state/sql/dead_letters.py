@@ -12,9 +12,7 @@ from transferhub.state.rules import glob_prefix, key_matcher
 from transferhub.state.sql.codec import (
     FAILED,
     WAITING,
-    from_micros,
     from_text,
-    to_micros,
     to_text,
     to_words,
 )
@@ -23,6 +21,7 @@ from transferhub.state.sql.ledgers import find_run, seize_run
 from transferhub.state.sql.reading import RECORD_COLUMNS, to_record
 from transferhub.state.sql.session import Session
 from transferhub.state.sql.tallies import Tallies
+from transferhub.state.values import from_micros, to_micros
 
 _PAGE = 1_000
 _DEAD = f"run_id = ? AND state = {FAILED}"  # to the letter the condition of the index

@@ -14,7 +14,6 @@ from transferhub.state.sql.codec import (
     PART_DONE,
     STATE_CODES,
     WAITING,
-    to_micros,
     to_text,
     to_words,
 )
@@ -22,6 +21,7 @@ from transferhub.state.sql.dialects import Columns, Row
 from transferhub.state.sql.held import Held
 from transferhub.state.sql.session import Session
 from transferhub.state.sql.tallies import Tallies
+from transferhub.state.values import to_micros
 
 _END_COLUMNS: Columns = (
     ("id", "BIGINT"),

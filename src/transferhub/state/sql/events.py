@@ -9,16 +9,11 @@ from datetime import datetime
 from transferhub.model.clock import Clock, utc_now
 from transferhub.model.event import EventKind, ObjectEvent, Waiting, latest_of_each
 from transferhub.model.run import TaskId
-from transferhub.state.sql.codec import (
-    from_micros,
-    from_text,
-    to_micros,
-    to_micros_or_none,
-    to_text,
-)
+from transferhub.state.sql.codec import from_text, to_text
 from transferhub.state.sql.database import Database
 from transferhub.state.sql.dialects import Columns, Row
 from transferhub.state.sql.session import Session
+from transferhub.state.values import from_micros, to_micros, to_micros_or_none
 
 _COLUMNS: Columns = (
     ("key", "TEXT"),

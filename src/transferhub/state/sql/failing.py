@@ -14,8 +14,6 @@ from transferhub.state.sql.codec import (
     IN_PARTS,
     LEASED,
     WAITING,
-    to_micros,
-    to_micros_or_none,
     to_text,
     to_words,
 )
@@ -23,6 +21,7 @@ from transferhub.state.sql.dialects import Columns, Row
 from transferhub.state.sql.held import Held, HeldPart, HeldTransfer, TransferOfParts
 from transferhub.state.sql.session import Session
 from transferhub.state.sql.tallies import Tallies
+from transferhub.state.values import to_micros, to_micros_or_none
 
 _AGAIN_COLUMNS: Columns = (("id", "BIGINT"), ("due", "BIGINT"), ("attempts", "BIGINT"))
 _AGAIN = (

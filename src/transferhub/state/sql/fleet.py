@@ -10,10 +10,11 @@ from datetime import datetime
 from transferhub.model.clock import Clock, utc_now
 from transferhub.model.fleet import Load, Member, MemberKind
 from transferhub.model.transfer import RunId
-from transferhub.state.sql.codec import from_micros, from_text, to_micros, to_text, to_words
+from transferhub.state.sql.codec import from_text, to_text, to_words
 from transferhub.state.sql.database import Database
 from transferhub.state.sql.dialects import Row
 from transferhub.state.sql.session import Session
+from transferhub.state.values import from_micros, to_micros
 
 _MEMBER = "ident, host, pid, version, kind, started_at, seen_at, draining, carries"
 _CHANGES = ", ".join(f"{name} = excluded.{name}" for name in _MEMBER.split(", ")[1:])

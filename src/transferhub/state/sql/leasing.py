@@ -15,7 +15,6 @@ from transferhub.state.sql.codec import (
     TRANSFER_COLUMNS,
     WAITING,
     from_text,
-    to_micros,
     to_transfer,
     worker_code,
 )
@@ -25,6 +24,7 @@ from transferhub.state.sql.ledgers import NO_RUN, find_run
 from transferhub.state.sql.session import Session
 from transferhub.state.sql.tallies import Tallies
 from transferhub.state.sql.uploads import load_uploads
+from transferhub.state.values import to_micros
 
 MIN_DUE = 1
 """0 is the due of work that was never leased."""

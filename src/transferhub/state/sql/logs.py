@@ -10,10 +10,11 @@ from transferhub.model.history import HistoryOf, LogLevel, LogLine, LogPage, OfR
 from transferhub.model.run import TaskId
 from transferhub.model.transfer import RunId
 from transferhub.state.sampling import MOST_SURPLUS, fill_page, is_full, surplus
-from transferhub.state.sql.codec import from_micros, from_text, to_micros, to_text, to_words
+from transferhub.state.sql.codec import from_text, to_text, to_words
 from transferhub.state.sql.database import Database
 from transferhub.state.sql.dialects import Columns, Row
 from transferhub.state.sql.session import Session
+from transferhub.state.values import from_micros, to_micros
 
 _COLUMNS: Columns = (
     ("run", "TEXT"),

@@ -10,18 +10,11 @@ from datetime import datetime, timedelta
 from transferhub.model.clock import Clock, utc_now
 from transferhub.model.notice import MOST_TOLD, Message, MessageState, Notice, NoticeKind
 from transferhub.state.notices import BURST, Addressee
-from transferhub.state.sql.codec import (
-    from_micros,
-    from_micros_or_none,
-    from_text,
-    to_micros,
-    to_micros_or_none,
-    to_text,
-    to_words,
-)
+from transferhub.state.sql.codec import from_text, to_text, to_words
 from transferhub.state.sql.database import Database
 from transferhub.state.sql.dialects import Row
 from transferhub.state.sql.session import Session
+from transferhub.state.values import from_micros, from_micros_or_none, to_micros, to_micros_or_none
 
 _MESSAGE = (
     "id, ident, channel, kind, task, told, number, created_at, planned_at, due_at, state, "

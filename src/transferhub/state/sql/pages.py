@@ -10,7 +10,13 @@ from transferhub.model.pages import Page
 from transferhub.model.transfer import RunId, TransferRecord, TransferState
 from transferhub.state.cursors import write_key_cursor
 from transferhub.state.rules import states_with_code
-from transferhub.state.sql.codec import LEASED, STATE_CODES, from_text, to_text, to_words
+from transferhub.state.sql.codec import (
+    LEASED,
+    STATE_CODES,
+    from_text,
+    to_text,
+    to_words,
+)
 from transferhub.state.sql.dead_letters import histories
 from transferhub.state.sql.dialects import Row
 from transferhub.state.sql.ledgers import find_run

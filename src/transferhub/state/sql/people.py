@@ -8,18 +8,11 @@ from datetime import datetime
 
 from transferhub.errors import ConflictError
 from transferhub.model.people import ApiToken, How, Link, Role, Scope, Session, Strikes, User
-from transferhub.state.sql.codec import (
-    from_micros,
-    from_micros_or_none,
-    from_text,
-    to_micros,
-    to_micros_or_none,
-    to_text,
-    to_words,
-)
+from transferhub.state.sql.codec import from_text, to_text, to_words
 from transferhub.state.sql.database import Database
 from transferhub.state.sql.dialects import Row
 from transferhub.state.sql.session import Session as Transaction
+from transferhub.state.values import from_micros, from_micros_or_none, to_micros, to_micros_or_none
 
 _USER = "name, role, created_at, password, disabled, version"
 _SESSION = "digest, name, role, how, created_at, used_at, ends_at"

@@ -20,7 +20,6 @@ from transferhub.state.sql.codec import (
     STATE_CODES,
     STATES,
     TRANSFER_COLUMNS,
-    from_micros_or_none,
     from_text,
     to_text,
     to_transfer,
@@ -28,6 +27,7 @@ from transferhub.state.sql.codec import (
 from transferhub.state.sql.dialects import Row
 from transferhub.state.sql.ledgers import find_run
 from transferhub.state.sql.session import Session
+from transferhub.state.values import from_micros_or_none
 
 RECORD_COLUMNS = (
     f"{TRANSFER_COLUMNS}, state, attempts, moved_bytes, destination_etag, code, message, note, "

@@ -14,13 +14,13 @@ from transferhub.state.sql.codec import (
     STATE_CODES,
     WAITING,
     from_text,
-    to_micros_or_none,
     to_text,
 )
 from transferhub.state.sql.dialects import Columns, Row
 from transferhub.state.sql.ledgers import NO_RUN, find_run, open_run, seize_run
 from transferhub.state.sql.session import Session
 from transferhub.state.sql.tallies import Tallies
+from transferhub.state.values import to_micros_or_none
 
 _TRANSFER_COLUMNS: Columns = (
     ("key", "TEXT"),

@@ -7,24 +7,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from transferhub.errors import ConflictError, LeaseLostError
 from transferhub.model.clock import Clock, utc_now
 from transferhub.model.pages import ALL_RUNS, Page, RunFilter
 from transferhub.model.run import Run, RunOrder, RunState, TaskId, Trigger
 from transferhub.model.transfer import RunId
 from transferhub.state.cursors import EXPIRED_RUNS, RUNS, Place, read_cursor, write_cursor
-from transferhub.state.sql.codec import (
-    from_micros,
-    from_micros_or_none,
-    from_text,
-    to_micros,
-    to_micros_or_none,
-    to_text,
-    to_words,
-)
+from transferhub.state.refusals import run_changed, run_exists, run_lost
+from transferhub.state.sql.codec import from_text, to_text, to_words
 from transferhub.state.sql.database import Database
 from transferhub.state.sql.dialects import Row
 from transferhub.state.sql.session import Session
+from transferhub.state.values import from_micros, from_micros_or_none, to_micros, to_micros_or_none
 
 _UPDATED = (
     "task, task_version, state, created_at, started_at, ended_at, error_code, error, workers, "
@@ -72,7 +65,7 @@ class SqlRuns:
         row = _run_to_row(run)
         kept = await self._database.write(lambda session: _create(session, run, row))
         if kept is None:
-            raise ConflictError(f"Run {run.ident} exists already.")
+            raise run_exists(run.ident)
         return kept
 
     async def get_run(self, ident: RunId) -> Run | None:
@@ -87,7 +80,7 @@ class SqlRuns:
 
         updated = await self._database.write(update)
         if updated is None:
-            raise ConflictError(f"Run {run.ident} was changed by another writer; read it again.")
+            raise run_changed(run.ident)
         return updated
 
     async def runs(
@@ -124,7 +117,7 @@ class SqlRuns:
 
         kept = await self._database.write(keep)
         if kept is None:
-            raise LeaseLostError(f"Run {run.ident} is not kept by {run.keeper} any more.")
+            raise run_lost(run)
         return kept
 
     async def expired_runs(

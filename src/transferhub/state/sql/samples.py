@@ -9,10 +9,11 @@ from transferhub.model.history import STEPS, HistoryOf, OfRun, Point, Sample, Th
 from transferhub.model.run import TaskId
 from transferhub.model.transfer import RunId
 from transferhub.state.sampling import THINNED_STEPS, Kept, floor, stretch, thinned
-from transferhub.state.sql.codec import from_micros, from_text, to_micros, to_text
+from transferhub.state.sql.codec import from_text, to_text
 from transferhub.state.sql.database import Database
 from transferhub.state.sql.dialects import Row
 from transferhub.state.sql.session import Session
+from transferhub.state.values import from_micros, to_micros
 
 _SAMPLE = (
     "at, phase, listing, bytes, objects, failures, deleted, open, workers, bytes_rate, "

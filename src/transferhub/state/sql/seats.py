@@ -6,9 +6,10 @@ from datetime import timedelta
 
 from transferhub.model.clock import Clock, utc_now
 from transferhub.model.seat import Seat
-from transferhub.state.sql.codec import from_micros, to_micros, to_text
+from transferhub.state.sql.codec import to_text
 from transferhub.state.sql.database import Database
 from transferhub.state.sql.session import Session
+from transferhub.state.values import from_micros, to_micros
 
 _TAKE = (
     "INSERT INTO seats (name, holder, number, ends_at) VALUES (?, ?, 1, ?) "

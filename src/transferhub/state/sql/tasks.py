@@ -8,7 +8,6 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Self
 
-from transferhub.errors import ConflictError
 from transferhub.model.clock import Clock, utc_now
 from transferhub.model.pages import (
     ALL_TASKS,
@@ -28,11 +27,13 @@ from transferhub.state.cursors import (
     read_cursor,
     write_cursor,
 )
-from transferhub.state.sql.codec import from_micros, from_text, to_micros, to_text, to_words
+from transferhub.state.refusals import task_changed, task_exists
+from transferhub.state.sql.codec import from_text, to_text, to_words
 from transferhub.state.sql.database import Database
 from transferhub.state.sql.dialects import Row
 from transferhub.state.sql.runs import SqlRuns
 from transferhub.state.sql.session import Session
+from transferhub.state.values import from_micros, to_micros
 
 _TASK = (
     "ident, name, kind, spec, fingerprint, created_at, version, updated_at, description, owner, "
@@ -69,7 +70,7 @@ class SqlTaskStore(SqlRuns):
     async def create_task(self, task: Task) -> None:
         row = _task_to_row(task)
         if not await self._database.write(lambda session: session.execute(_INSERT, *row)):
-            raise ConflictError(f"Task {task.ident} exists already.")
+            raise task_exists(task.ident)
 
     async def get_task(self, ident: TaskId) -> Task | None:
         return _first(await self._find("FROM tasks WHERE ident = ?", to_text(ident)))
@@ -85,7 +86,7 @@ class SqlTaskStore(SqlRuns):
         updated = replace(task, version=task.version + 1)
         row = _task_to_row(updated)
         if not await self._database.write(lambda session: _update(session, row, task.version)):
-            raise ConflictError(f"Task {task.ident} was changed by another writer; read it again.")
+            raise task_changed(task.ident)
         return updated
 
     async def task_version(self, ident: TaskId, version: int) -> Task | None:

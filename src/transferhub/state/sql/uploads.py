@@ -13,9 +13,7 @@ from transferhub.state.sql.codec import (
     LEASED,
     PART_DONE,
     WAITING,
-    from_micros,
     from_text,
-    to_micros,
     to_text,
 )
 from transferhub.state.sql.dialects import Columns, Row
@@ -23,6 +21,7 @@ from transferhub.state.sql.held import Held, HeldTransfer
 from transferhub.state.sql.ledgers import find_run
 from transferhub.state.sql.session import Session
 from transferhub.state.sql.tallies import Tallies
+from transferhub.state.values import from_micros, to_micros
 
 _PART_COLUMNS: Columns = (
     ("number", "BIGINT"),

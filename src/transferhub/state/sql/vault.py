@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from transferhub.errors import ConflictError
 from transferhub.model.people import Credential, CredentialKind, Sealed
-from transferhub.state.sql.codec import from_micros, from_text, to_micros, to_text, to_words
+from transferhub.state.sql.codec import from_text, to_text, to_words
 from transferhub.state.sql.database import Database
 from transferhub.state.sql.dialects import Row
+from transferhub.state.values import from_micros, to_micros
 
 _SEALED = "name, kind, described, created_at, updated_at, version, key_id, box"
 _INSERT = (
