@@ -16,6 +16,7 @@ from transferhub.hosts.hub_settings import HubSettings
 from transferhub.hosts.hub_state import HubState
 from transferhub.hosts.members import new_ident
 from transferhub.hosts.services import Services
+from transferhub.hosts.state import StatePlace, open_hub_state
 from transferhub.model.clock import utc_now
 from transferhub.model.people import Caller, How, Role
 from transferhub.model.run import UNDER_WAY_STATES, Run, RunState, Task, Trigger
@@ -33,11 +34,15 @@ class Desk:
     services: Hub
 
     @classmethod
-    async def open(cls, folder: Path, url: str, stack: AsyncExitStack, **env: str) -> Self:
+    async def open(
+        cls, folder: Path, url: str, stack: AsyncExitStack, *, ledger: str = "", **env: str
+    ) -> Self:
         """Args:
+        ledger: where it is on AWS; "" for the database.
         env: settings, as variables.
         """
-        state = await HubState.open(folder, url, stack)
+        place = StatePlace(folder=folder, database=url, ledger=ledger)
+        state = await open_hub_state(place, stack)
         settings = HubSettings.load(env=env, machine_file=Path("/none"), state=str(folder))
         services = Services(state, settings, stack, public_url="http://127.0.0.1:8420")
         return cls(state=state, services=services.hub)

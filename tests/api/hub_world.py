@@ -20,6 +20,7 @@ from transferhub.control.hub import Hub
 from transferhub.hosts.hub_settings import HubSettings
 from transferhub.hosts.hub_state import HubState
 from transferhub.hosts.services import Services
+from transferhub.hosts.state import StatePlace, open_hub_state
 from transferhub.model.clock import utc_now
 from transferhub.model.fleet import Load, Member, MemberKind
 from transferhub.model.people import EVERYTHING, Caller, How, Role
@@ -49,7 +50,7 @@ TASK = {"name": "Photos", "spec": SPEC}
 
 async def open_state(kind: Kind, folder: Path, stack: AsyncExitStack) -> HubState:
     if kind == "sqlite":
-        return await HubState.open(folder, f"sqlite:///{folder}/hub.db", stack)
+        return await open_hub_state(StatePlace(folder=folder), stack)
     outbox = MemoryOutbox(utc_now)
     return HubState(
         ledger=MemoryLedger(utc_now),

@@ -12,7 +12,6 @@ import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
-from transferhub.hosts.state import open_ledger
 from transferhub.model.transfer import (
     Difference,
     Lease,
@@ -29,6 +28,7 @@ from transferhub.model.transfer import (
     WorkKind,
 )
 from transferhub.state.base import Ledger
+from transferhub.state.sql import SqlLedger
 
 RUN = RunId("run")
 TRANSFERS = [Transfer(f"key-{number:05}", Difference.NEW, number % 90) for number in range(2_000)]
@@ -93,7 +93,7 @@ async def main(role: str, url: str, name: str, batches: str) -> None:
         if left == 0:
             asyncio.get_running_loop().call_later(0.002, os.kill, os.getpid(), signal.SIGKILL)
 
-    ledger = await open_ledger(url)
+    ledger = await SqlLedger.open(url)
     await {"record": record, "work": work}[role](ledger, name, committed)
     await ledger.aclose()
 

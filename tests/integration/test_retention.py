@@ -16,6 +16,7 @@ from transferhub.hosts.hub_settings import HubSettings
 from transferhub.hosts.hub_state import HubState
 from transferhub.hosts.retention import retention_of
 from transferhub.hosts.services import Services
+from transferhub.hosts.state import StatePlace, open_hub_state
 from transferhub.model.clock import utc_now
 from transferhub.model.history import LogLevel, LogLine, OfRun
 from transferhub.model.people import How, Role, Session
@@ -68,7 +69,7 @@ async def rounds(state_url: str, tmp_path: Path) -> AsyncIterator[Rounds]:
         state=str(tmp_path),
     )
     async with AsyncExitStack() as stack:
-        state = await HubState.open(tmp_path, state_url, stack)
+        state = await open_hub_state(StatePlace(folder=tmp_path, database=state_url), stack)
         services = Services(state, settings, stack, public_url="http://127.0.0.1:8420")
         yield Rounds(state, retention_of(state, settings, services.sign_in, "one"))
 

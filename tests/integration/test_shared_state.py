@@ -11,8 +11,8 @@ import pytest
 
 from tests.integration import ledger_process
 from tests.integration.ledger_process import BATCH, RUN, TRANSFERS
-from transferhub.hosts.state import open_ledger
 from transferhub.model.transfer import Action, Tally, TransferState, WorkerId
+from transferhub.state.sql import SqlLedger
 
 KILLED = (WorkerId("killed-0"), WorkerId("killed-1"))
 ROOT = Path(__file__).parents[2]
@@ -61,7 +61,7 @@ def assert_ends(process: subprocess.Popen[str]) -> None:
 async def test_killed_processes_lose_nothing_and_double_nothing(state_url: str, crew: Crew) -> None:
     victim = crew.start("record", "recorder-0", batches=5)
     recorder = crew.start("record", "recorder-1")
-    ledger = await open_ledger(state_url)
+    ledger = await SqlLedger.open(state_url)
     assert_killed(victim)
     assert_ends(recorder)
     totals = await ledger.totals(RUN)

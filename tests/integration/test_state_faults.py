@@ -24,11 +24,10 @@ RUN = RunId("run")
 _FILL_UNDER_A_LIMIT = """
 import asyncio, json, resource, sys
 from transferhub.errors import StateError
-from transferhub.hosts.state import open_ledger
 from transferhub.model.transfer import Difference, RunId, Transfer
 
 async def main(url):
-    ledger = await open_ledger(url)
+    ledger = await SqlLedger.open(url)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, resource.RLIM_INFINITY))
     count = 0
     try:

@@ -10,9 +10,8 @@ import pytest
 
 from tests.conformance.ledger_facts import news
 from transferhub.errors import InputError, StateError
-from transferhub.hosts.state import open_ledger
 from transferhub.model.transfer import RunId
-from transferhub.state.sql import copies, upkeep
+from transferhub.state.sql import SqlLedger, copies, upkeep
 from transferhub.state.sql.drivers import driver_of
 from transferhub.state.sql.revision import HEAD
 from transferhub.state.sql.upgrades import engine_of
@@ -35,14 +34,14 @@ def copy(tmp_path: Path) -> Path:
 
 async def fill(path: Path, count: int) -> None:
     path.parent.mkdir(exist_ok=True)
-    ledger = await open_ledger(f"sqlite:///{path}")
+    ledger = await SqlLedger.open(f"sqlite:///{path}")
     await ledger.purge(RUN)
     await ledger.record(RUN, news(count))
     await ledger.aclose()
 
 
 async def count(path: Path) -> int:
-    ledger = await open_ledger(f"sqlite:///{path}")
+    ledger = await SqlLedger.open(f"sqlite:///{path}")
     totals = await ledger.totals(RUN)
     await ledger.aclose()
     return totals.open
@@ -182,7 +181,7 @@ async def test_what_is_in_a_database_is_counted(state_url: str) -> None:
         upkeep.measure(state_url)
     assert upkeep.upgrade(state_url) == (None, HEAD)
     assert upkeep.upgrade(state_url) == (HEAD, HEAD)
-    ledger = await open_ledger(state_url)
+    ledger = await SqlLedger.open(state_url)
     await ledger.record(RUN, news(123))
     await ledger.aclose()
     if state_url.startswith("postgres"):

@@ -42,6 +42,7 @@ SETTING_FLAGS = (
     "config",
     "state",
     "database",
+    "ledger",
     "processes",
     "concurrency",
     "listers",

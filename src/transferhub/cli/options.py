@@ -245,23 +245,35 @@ def speed_options() -> list[Option]:
     ]
 
 
-def output_options(*, progress: bool, json: str) -> list[Option]:
+def output_options(*, progress: bool, json: str, ledger: bool = True) -> list[Option]:
     """Where results go and how much is said.
 
     Args:
         json: what one JSON document on stdout would hold; "" where there is none.
+        ledger: the command works with tasks, runs or transfers.
     """
     make = _in_section("Output")
     options = [make("--json", f"Print {json} as JSON on stdout.", is_flag=True)] if json else []
     if progress:
         options.append(make("--quiet", "Show no progress, only the end and errors.", is_flag=True))
-    return [
-        *options,
+    options.append(
         make(
             "--state",
             "Folder that remembers runs. [env: DTH_STATE; see `dth doctor`]",
             metavar="DIR",
-        ),
+        )
+    )
+    if ledger:
+        options.append(
+            make(
+                "--ledger",
+                "aws://NAME?region=REGION&profile=PROFILE: tasks, runs and transfers are on AWS, as"
+                " `dth aws create-state` made it. [env: DTH_LEDGER; default: in the database]",
+                metavar="URL",
+            )
+        )
+    return [
+        *options,
         make(
             "--config",
             "Settings as TOML. [env: DTH_CONFIG; default: ~/.config/dth/dth.toml and"

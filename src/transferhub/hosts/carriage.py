@@ -13,7 +13,6 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 
 from transferhub.control.event_runs import must_wait
@@ -31,8 +30,10 @@ from transferhub.hosts.carrier import Carrier, State
 from transferhub.hosts.chronicle import Chronicle
 from transferhub.hosts.crew import WorkerProcesses
 from transferhub.hosts.following import open_following
+from transferhub.hosts.hub_state import SharedState
 from transferhub.hosts.lending import Grant, lent_for_run
 from transferhub.hosts.logs import LogRules, Mask, logs_written
+from transferhub.hosts.state import StatePlace, adapters_of, make_folder
 from transferhub.hosts.steering import Steering
 from transferhub.launchers.pipes import receive
 from transferhub.model.clock import utc_now
@@ -71,8 +72,7 @@ class Assignment:
     run: RunId
     keeper: str
     joins: bool
-    folder: Path
-    database: str
+    place: StatePlace
     tuning: Tuning
     share: Share
     lease: timedelta
@@ -104,6 +104,8 @@ def _write(line: str) -> None:
 
 
 class _Carriage:
+    _shared: SharedState  # from when the state is open
+
     def __init__(
         self, assignment: Assignment, pipe: Connection, processes: WorkerProcesses, mask: Mask
     ) -> None:
@@ -123,7 +125,9 @@ class _Carriage:
     async def run(self) -> None:
         assignment = self._assignment
         async with AsyncExitStack() as stack:
-            state = await State.open(assignment.folder, assignment.database, stack)
+            make_folder(assignment.place.folder)
+            adapters = adapters_of(assignment.place, stack)
+            state, self._shared = await State.among(adapters), await adapters.shared()
             run = await state.tasks.get_run(assignment.run)
             if run is None or not (assignment.joins or run.keeper == assignment.keeper):
                 return
@@ -132,7 +136,7 @@ class _Carriage:
                 raise RunError(f"run {run.ident} belongs to a task that is not there any more")
             await self._heed(state, task)
             self._chronicle = await stack.enter_async_context(
-                Chronicle.open(assignment.database, run, self._mask, worker=assignment.keeper)
+                Chronicle.open(self._shared, run, self._mask, worker=assignment.keeper)
             )
             work = self._join if assignment.joins else self._carry
             await self._beside(state, run, task, work(state, run, task))
@@ -217,12 +221,11 @@ class _Carriage:
         """With the task's credentials as they are now, and ages counted from the run's start."""
         assignment = self._assignment
         asked = ObjectsSpec.from_json(task.spec).as_of(run.created_at)
-        spec, lent = await lent_for_run(asked, assignment.grant, assignment.database)
+        spec, lent = await lent_for_run(asked, assignment.grant, self._shared.vault)
         for secret in lent.secrets:
             self._mask.hide(secret)
         carrier = Carrier(
-            assignment.folder,
-            assignment.database,
+            assignment.place,
             dict(os.environ),
             talk=self._talk,
             observer=self._observe,
@@ -245,7 +248,7 @@ class _Carriage:
         """None for a run that lists."""
         if run.trigger is not Trigger.EVENT:
             return None
-        return await open_following(state, run, spec, self._assignment.database, stack)
+        return await open_following(state, run, spec, self._shared.inbox)
 
     async def _fail(self, state: State, error: TransferHubError) -> None:
         """Records it, where nobody has yet."""

@@ -22,7 +22,7 @@ from transferhub.hosts.crew import Assignment, LocalCrew, WorkerProcesses
 from transferhub.hosts.locks import only_process
 from transferhub.hosts.looking import Looker
 from transferhub.hosts.replications import Limits, open_replication
-from transferhub.hosts.state import make_folder, open_ledger, open_task_store
+from transferhub.hosts.state import Adapters, StatePlace, adapters_of, make_folder
 from transferhub.hosts.steering import Steering
 from transferhub.hosts.stores import describe_credentials
 from transferhub.model.run import Run, RunState
@@ -42,17 +42,21 @@ class State:
     runs: Runs
 
     @classmethod
-    async def open(cls, folder: Path, database: str, stack: AsyncExitStack) -> State:
+    async def open(cls, place: StatePlace, stack: AsyncExitStack) -> State:
         """Opens it until `stack` ends.
 
         Raises:
+            InputError: the place cannot be understood.
             StateError: it cannot be used.
         """
-        make_folder(folder)
-        ledger = await open_ledger(database)
-        stack.push_async_callback(ledger.aclose)
-        tasks = await open_task_store(database)
-        stack.push_async_callback(tasks.aclose)
+        adapters = adapters_of(place, stack)
+        make_folder(place.folder)
+        return await cls.among(adapters)
+
+    @classmethod
+    async def among(cls, adapters: Adapters) -> State:
+        """Raises StateError where it cannot be used."""
+        ledger, tasks = await adapters.ledger(), await adapters.tasks()
         return cls(ledger=ledger, tasks=tasks, runs=Runs(tasks, ledger))
 
 
@@ -66,8 +70,7 @@ class Carrier:
 
     def __init__(
         self,
-        folder: Path,
-        database: str,
+        place: StatePlace,
         env: Mapping[str, str],
         *,
         talk: Callable[[str], None],
@@ -76,13 +79,11 @@ class Carrier:
         lent: Lent | None = None,
     ) -> None:
         """Args:
-        folder: of the state.
-        database: URL of the same state, for worker processes.
+        place: of the state.
         holder: names this process in the ids of its workers; "" takes its process id.
         lent: by a hub; None where there is none.
         """
-        self._folder = folder
-        self._database = database
+        self._place = place
         self._env = env
         self._talk = talk
         self._observer = observer
@@ -112,7 +113,7 @@ class Carrier:
             RunError: another process works on it.
             StateError: the state cannot be used.
         """
-        folder = run_folder(self._folder, run)
+        folder = run_folder(self._place.folder, run)
         tuning = steering.tuning
         limits = Limits(tuning)
         async with AsyncExitStack() as stack:
@@ -144,7 +145,7 @@ class Carrier:
                 if steering.handed_over and summary.status is RunState.CANCELLED:
                     return summary
                 if verify and summary.status is not RunState.CANCELLED:
-                    looker = Looker(self._folder, self._env, talk=self._talk, lent=self._lent)
+                    looker = Looker(self._place.folder, self._env, talk=self._talk, lent=self._lent)
                     summary = await looker.verified(summary, spec, tuning, steering.stop)
                     write_summary(folder / "summary.json", summary)
             except InputError as error:
@@ -220,7 +221,7 @@ class Carrier:
         replication = self._open(spec, tuning)
         try:
             for run in former:
-                with only_process(run_folder(self._folder, run) / "lock", f"run {run.ident}"):
+                with only_process(run_folder(self._place.folder, run) / "lock", f"run {run.ident}"):
                     await state.runs.supersede(run, replication, self._talk)
         finally:
             await replication.aclose()
@@ -242,7 +243,7 @@ class Carrier:
             Assignment(
                 run=run.ident,
                 worker=worker,
-                database=self._database,
+                place=self._place,
                 spec=spec.to_json(),
                 tuning=tuning,
                 lent=self._lent,

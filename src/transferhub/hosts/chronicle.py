@@ -11,6 +11,7 @@ from typing import Any
 
 from transferhub.engine.progress import Phase, Progress
 from transferhub.errors import StateError
+from transferhub.hosts.hub_state import SharedState
 from transferhub.hosts.logs import PACKAGE, LogBook, Mask
 from transferhub.model.clock import Clock, utc_now
 from transferhub.model.history import SAMPLE_EVERY, Sample
@@ -18,9 +19,6 @@ from transferhub.model.run import Run, TaskId
 from transferhub.model.transfer import Action, RunId, Totals, TransferState
 from transferhub.state.base import TaskStore
 from transferhub.state.history import Logs, Samples
-from transferhub.state.sql.database import Database
-from transferhub.state.sql.logs import SqlLogs
-from transferhub.state.sql.samples import SqlSamples
 
 log = logging.getLogger(__name__)
 
@@ -39,27 +37,22 @@ class Chronicle:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, database: str, run: Run, mask: Mask, *, worker: str
+        cls, state: SharedState, run: Run, mask: Mask, *, worker: str
     ) -> AsyncIterator[Chronicle]:
         """Writes beside the work until the end, and then what is left.
 
         Args:
-            database: URL of the state.
             worker: who carries the run.
         """
 
         async def task_of(_: RunId) -> TaskId:
             return run.task
 
-        shared = await Database.open(database)
-        try:
-            chronicle = cls(run, SqlSamples(shared))
-            book = LogBook(mask, task_of, run=run.ident, worker=worker)
-            async with _logged(book, SqlLogs(shared)), _beside(chronicle.keep()):
-                yield chronicle
-            await chronicle.sample()
-        finally:
-            await shared.aclose()
+        chronicle = cls(run, state.samples)
+        book = LogBook(mask, task_of, run=run.ident, worker=worker)
+        async with _logged(book, state.logs), _beside(chronicle.keep()):
+            yield chronicle
+        await chronicle.sample()
 
     def observe(self, progress: Progress) -> None:
         """Of the moment; the last one becomes the next sample."""

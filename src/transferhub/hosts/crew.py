@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from multiprocessing import get_context
@@ -23,7 +23,7 @@ from transferhub.engine.worker import Worker
 from transferhub.errors import TransferHubError
 from transferhub.hosts.credentials import Lent
 from transferhub.hosts.replications import Limits, open_replication
-from transferhub.hosts.state import open_ledger
+from transferhub.hosts.state import StatePlace, adapters_of
 from transferhub.launchers.pipes import receive
 from transferhub.model.transfer import RunId, WorkerId
 from transferhub.plugins.objects.spec import ObjectsSpec
@@ -51,7 +51,7 @@ class Assignment:
 
     run: RunId
     worker: WorkerId
-    database: str
+    place: StatePlace
     spec: Mapping[str, Any]
     tuning: Tuning
     lent: Lent | None = None
@@ -178,27 +178,26 @@ def _process_main(pipe: Connection, inherited: Sequence[Connection]) -> None:
 async def _carry_out(assignment: Assignment, pipe: Connection) -> TransferHubError | None:
     stop = asyncio.Event()
     spec = ObjectsSpec.from_json(assignment.spec)
-    ledger = await open_ledger(assignment.database)
     limits = Limits(assignment.tuning)
-    replication = open_replication(
-        spec, assignment.tuning, os.environ, limits=limits, lent=assignment.lent
-    )
-    worker = Worker(
-        ident=assignment.worker,
-        run=assignment.run,
-        ledger=ledger,
-        replication=replication,
-        tuning=assignment.tuning,
-    )
-    listener = asyncio.create_task(_listen(pipe, worker, limits, stop))
     try:
-        await worker.work(stop)
+        async with AsyncExitStack() as stack:
+            ledger = await adapters_of(assignment.place, stack).ledger()
+            replication = open_replication(
+                spec, assignment.tuning, os.environ, limits=limits, lent=assignment.lent
+            )
+            stack.push_async_callback(replication.aclose)
+            worker = Worker(
+                ident=assignment.worker,
+                run=assignment.run,
+                ledger=ledger,
+                replication=replication,
+                tuning=assignment.tuning,
+            )
+            listener = asyncio.create_task(_listen(pipe, worker, limits, stop))
+            stack.callback(listener.cancel)
+            await worker.work(stop)
     except TransferHubError as error:
         return error
-    finally:
-        listener.cancel()
-        await replication.aclose()
-        await ledger.aclose()
     return None
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from transferhub.errors import InputError, RunError
 from transferhub.hosts.locks import HUB_LOCK, is_held, only_process
 from transferhub.hosts.settings import Settings
-from transferhub.hosts.state import database_url, make_folder
+from transferhub.hosts.state import StatePlace, make_folder
 from transferhub.model.usage import DatabaseUse, DiskUse
 from transferhub.state.sql import copies, upkeep
 from transferhub.state.sql.url import DatabaseUrl, parse_url
@@ -26,12 +26,12 @@ def upgrade(settings: Settings) -> tuple[str, str | None, str]:
         StateError: it cannot be used, or is of a newer version.
     """
     make_folder(settings.state)
-    return (_url(settings).place, *upkeep.upgrade(database_url(settings)))
+    return (_url(settings).place, *upkeep.upgrade(_database_url(settings)))
 
 
 def measure(settings: Settings) -> DatabaseUse:
     """Raises StateError where the database cannot be used, or is empty."""
-    return upkeep.measure(database_url(settings))
+    return upkeep.measure(_database_url(settings))
 
 
 def back_up(settings: Settings, file: Path) -> int:
@@ -70,7 +70,7 @@ def disk_use(settings: Settings) -> DiskUse:
     Raises:
         StateError: the database cannot be asked.
     """
-    url = database_url(settings)
+    url = _database_url(settings)
     database, whole = upkeep.size(url), _size_of(settings.state)
     reports = _size_of(settings.state / "runs")
     inside = database if _url(settings).is_sqlite else 0
@@ -82,8 +82,12 @@ def disk_use(settings: Settings) -> DiskUse:
     )
 
 
+def _database_url(settings: Settings) -> str:
+    return StatePlace.of(settings).database_url
+
+
 def _url(settings: Settings) -> DatabaseUrl:
-    return parse_url(database_url(settings))
+    return parse_url(_database_url(settings))
 
 
 def _sqlite_file(settings: Settings, instead: str) -> Path:

@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib.metadata import PackageNotFoundError, version
@@ -17,7 +18,7 @@ from transferhub.errors import InputError, TransferHubError
 from transferhub.hosts.database import disk_use
 from transferhub.hosts.hub_settings import HubSettings
 from transferhub.hosts.settings import Setting, Settings
-from transferhub.hosts.state import database_url, open_ledger
+from transferhub.hosts.state import StatePlace, adapters_of
 from transferhub.hosts.stores import describe_credentials, open_store
 from transferhub.model.clock import utc_now
 from transferhub.model.faults import flatten
@@ -96,8 +97,8 @@ async def _state(settings: Settings) -> list[Finding]:
                 advice="" if free > _LITTLE_SPACE else "free some, or choose --state elsewhere",
             )
         )
-        ledger = await open_ledger(database_url(settings))
-        await ledger.aclose()
+        async with AsyncExitStack() as stack:
+            await adapters_of(StatePlace.of(settings), stack).ledger()
         found.append(Finding(name="database", value="can be used"))
         found.append(Finding(name="disk use", value=_told_use(disk_use(settings))))
     except OSError as error:

@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
-
 from transferhub.control.event_runs import FAIR_SHARE, gives_way, is_crowded, since_listed
 from transferhub.hosts.carrier import State, guard_of
 from transferhub.model.clock import utc_now
 from transferhub.model.run import Run
 from transferhub.plugins.objects.event_scan import EventGuard, Following
 from transferhub.plugins.objects.spec import ObjectsSpec
-from transferhub.state.sql.database import Database
-from transferhub.state.sql.events import SqlInbox
+from transferhub.state.events import Inbox
 
 
-async def open_following(
-    state: State, run: Run, spec: ObjectsSpec, database: str, stack: AsyncExitStack
-) -> Following:
-    """Opens it until `stack` ends.
-
-    Raises:
-        StateError: the database cannot be used.
-    """
-    inbox = SqlInbox(await Database.open(database))
-    stack.push_async_callback(inbox.aclose)
-
+async def open_following(state: State, run: Run, spec: ObjectsSpec, inbox: Inbox) -> Following:
+    """Raises StateError where the state cannot be used."""
     fair_until = utc_now() + FAIR_SHARE
 
     async def another_waits() -> bool:

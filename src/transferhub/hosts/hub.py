@@ -25,11 +25,12 @@ from transferhub.hosts.locks import HUB_LOCK, only_process
 from transferhub.hosts.logs import Mask
 from transferhub.hosts.members import new_member, open_keeper
 from transferhub.hosts.openid import open_provider, provider_origins, sign_in_config
+from transferhub.hosts.post import open_notices
 from transferhub.hosts.retention import forget_reports, forget_shared
 from transferhub.hosts.services import Services
 from transferhub.hosts.serving import listening, open_server
 from transferhub.hosts.settings import Settings
-from transferhub.hosts.state import database_url
+from transferhub.hosts.state import StatePlace, open_hub_state
 from transferhub.hosts.stopping import leave_on_signals
 from transferhub.hosts.watch import open_watch
 from transferhub.model.fleet import MemberKind
@@ -56,20 +57,22 @@ def serve(settings: HubSettings, *, talk: Callable[[str], None]) -> None:
 async def _serve(
     settings: HubSettings, listener: socket.socket, talk: Callable[[str], None]
 ) -> None:
-    base, leave = settings.base, leave_on_signals(talk)
+    place, leave = StatePlace.of(settings.base), leave_on_signals(talk)
     async with AsyncExitStack() as stack:
-        state = await HubState.open(base.state, database_url(base), stack)
+        state = await open_hub_state(place, stack)
         check_exposure(settings, has_users=await _has_users(state.people))
         port = listener.getsockname()[1]
         services = Services(state, settings, stack, public_url=settings.url(port))
         await _reseal(services, talk)
-        if not base.database:
+        if place.is_private:
             await _pick_up(state, talk)
         member = new_member(MemberKind.SERVER, settings.name)
         await stack.enter_async_context(
             runs_logged(state.tasks, state.logs, Mask(), worker=member.ident)
         )
-        keeper = await open_keeper(state, settings, member, KeeperRules(slots=settings.runs))
+        keeper = await open_keeper(
+            state, settings, member, KeeperRules(slots=settings.runs), open_notices(state).lost
+        )
         scheduler = Scheduler(
             services.scheduled, services.scheduled, state.seats, holder=member.ident
         )
@@ -99,7 +102,7 @@ async def _serve(
 
 @contextmanager
 def _alone(settings: Settings) -> Iterator[None]:
-    """SQLite is of one hub. Many share PostgreSQL, where each run has a lease."""
+    """A SQLite file is of one hub. Many share PostgreSQL, where each run has a lease."""
     if settings.database:
         yield
     else:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,8 +15,6 @@ from transferhub.hosts.reaching import reach_rules
 from transferhub.plugins.objects.location import Location
 from transferhub.plugins.objects.spec import ObjectsSpec
 from transferhub.state.people import Vault
-from transferhub.state.sql.database import Database
-from transferhub.state.sql.vault import SqlVault
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,13 +68,13 @@ class Lender:
         return Lent(credentials=opened, guarded=self._guarded)
 
 
-async def lent_for_run(spec: ObjectsSpec, grant: Grant, database: str) -> tuple[ObjectsSpec, Lent]:
+async def lent_for_run(spec: ObjectsSpec, grant: Grant, vault: Vault) -> tuple[ObjectsSpec, Lent]:
     """What a run that starts now reaches its places with, and its spec with the addresses of
     proxies in place of their names.
 
     Raises:
         InputError: this machine does not let it reach one of them.
-        StateError: the database cannot be used.
+        StateError: the state cannot be used.
         VaultError: a credential cannot be opened.
     """
     spec = await Reach(grant.rules).pinned(spec)
@@ -85,8 +82,4 @@ async def lent_for_run(spec: ObjectsSpec, grant: Grant, database: str) -> tuple[
     locations = spec.locations
     if not any(at.credential for at in locations):
         return spec, Lent(guarded=guarded)
-    async with AsyncExitStack() as stack:
-        shared = await Database.open(database)
-        stack.push_async_callback(shared.aclose)
-        lender = Lender(SqlVault(shared), grant.ring, guarded=guarded)
-        return spec, await lender.lend(locations)
+    return spec, await Lender(vault, grant.ring, guarded=guarded).lend(locations)

@@ -19,7 +19,7 @@ from transferhub.hosts.crew import WorkerProcesses
 from transferhub.hosts.locks import is_held
 from transferhub.hosts.looking import Looker
 from transferhub.hosts.settings import Settings
-from transferhub.hosts.state import database_url
+from transferhub.hosts.state import StatePlace
 from transferhub.hosts.steering import Steering
 from transferhub.model.clock import utc_now
 from transferhub.model.run import RESUMABLE_STATES, Run, RunState, Task
@@ -48,11 +48,11 @@ class LocalHost:
 
     def __init__(self, settings: Settings, *, talk: Talk, observer: Observer | None) -> None:
         self._settings = settings
-        self._database = database_url(settings)
+        self._place = StatePlace.of(settings)
         self._talk = talk
         env = dict(os.environ)
         self._looker = Looker(settings.state, env, talk=talk)
-        self._carrier = Carrier(settings.state, self._database, env, talk=talk, observer=observer)
+        self._carrier = Carrier(self._place, env, talk=talk, observer=observer)
 
     # Transferring
 
@@ -252,7 +252,7 @@ class LocalHost:
             processes.close()
 
     async def _open(self, stack: AsyncExitStack) -> State:
-        return await State.open(self._settings.state, self._database, stack)
+        return await State.open(self._place, stack)
 
     def _stop_on_signals(self) -> asyncio.Event:
         """Once: end what is under way and stop. Twice: at once."""

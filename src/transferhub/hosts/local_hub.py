@@ -15,11 +15,10 @@ from transferhub.control.people import NewToken
 from transferhub.control.runs import Runs
 from transferhub.control.tasks import TaskDraft
 from transferhub.hosts.hub_settings import HubSettings
-from transferhub.hosts.hub_state import HubState
 from transferhub.hosts.hub_views import RunView, TaskView
 from transferhub.hosts.local_events import LocalEvents
 from transferhub.hosts.services import Services
-from transferhub.hosts.state import database_url
+from transferhub.hosts.state import StatePlace, open_hub_state
 from transferhub.model.fleet import Member
 from transferhub.model.history import LogLevel, LogPage, OfRun
 from transferhub.model.pages import Page, RunFilter, TaskFilter, TaskSort
@@ -62,7 +61,7 @@ class LocalHub:
 
     async def _open(self) -> None:
         base, stack = self._settings.base, self._stack
-        state = await HubState.open(base.state, database_url(base), stack)
+        state = await open_hub_state(StatePlace.of(base), stack)
         self._hub = Services(state, self._settings, stack, public_url="").hub
         self._runs = Runs(state.tasks, state.ledger)
         self.events = LocalEvents(self._hub.events, self._me, self._wait)

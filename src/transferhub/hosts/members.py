@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime
 
@@ -11,11 +12,10 @@ from transferhub import __version__
 from transferhub.control.keeper import Keeper, KeeperRules, Share
 from transferhub.hosts import carriage
 from transferhub.hosts.hub_settings import HubSettings
-from transferhub.hosts.hub_state import HubState
+from transferhub.hosts.hub_state import SharedState
 from transferhub.hosts.lending import grant_of
 from transferhub.hosts.logs import LogRules
-from transferhub.hosts.post import open_notices
-from transferhub.hosts.state import database_url
+from transferhub.hosts.state import StatePlace
 from transferhub.launchers.local import LocalLauncher
 from transferhub.model.clock import utc_now
 from transferhub.model.fleet import Member, MemberKind
@@ -46,9 +46,17 @@ def new_member(kind: MemberKind, name: str = "") -> Member:
 
 
 async def open_keeper(
-    state: HubState, hub_settings: HubSettings, member: Member, rules: KeeperRules
+    state: SharedState,
+    hub_settings: HubSettings,
+    member: Member,
+    rules: KeeperRules,
+    lost: Callable[[Member], Awaitable[None]],
 ) -> Keeper:
-    """The keeper of this process, whose runs are carried in processes of this machine."""
+    """The keeper of this process, whose runs are carried in processes of this machine.
+
+    Args:
+        lost: hears of lost members, as of `Keeper`.
+    """
     settings, grant = hub_settings.base, grant_of(hub_settings)
     tuning = replace(settings.tuning(), live=True)
 
@@ -57,8 +65,7 @@ async def open_keeper(
             run=run.ident,
             keeper=member.ident,
             joins=joins,
-            folder=settings.state,
-            database=database_url(settings),
+            place=StatePlace.of(settings),
             tuning=tuning,
             share=share,
             lease=rules.lease,
@@ -78,5 +85,5 @@ async def open_keeper(
         launcher,
         member,
         rules=rules,
-        lost=open_notices(state).lost,
+        lost=lost,
     )

@@ -9,7 +9,7 @@ from functools import partial
 from transferhub.control.retention import ReportRetention, Retention, Shelf, sweep_until
 from transferhub.control.signin import SignIn
 from transferhub.hosts.hub_settings import HubSettings
-from transferhub.hosts.hub_state import HubState
+from transferhub.hosts.hub_state import HubState, SharedState
 from transferhub.hosts.reports import ReportFolder
 from transferhub.model.history import THINNINGS, Thinning
 from transferhub.state.history import Samples
@@ -51,7 +51,7 @@ def _thinned(samples: Samples, thinning: Thinning) -> Shelf:
     return Shelf(name=name, keep=thinning.age, purge=partial(samples.thin, thinning))
 
 
-async def forget_reports(leave: asyncio.Event, state: HubState, settings: HubSettings) -> None:
+async def forget_reports(leave: asyncio.Event, state: SharedState, settings: HubSettings) -> None:
     """Removes old reports of this machine, until `leave` is set."""
     reports = ReportRetention(
         state.tasks, ReportFolder(settings.base.state), keep=settings.keep_reports

@@ -81,6 +81,7 @@ class Settings:
     Attributes:
         state: folder that remembers runs, absolute.
         database: URL of a PostgreSQL server, "" for SQLite in `state`; may hold a password.
+        ledger: aws://NAME where tasks, runs and transfers are on AWS; "" where in the database.
         database_password_file: holds the password of the database's user, and nothing else.
         processes, concurrency, listers, memory, attempts, bandwidth, requests: see Tuning.
         lease, patience, timeout: see Tuning.
@@ -93,6 +94,7 @@ class Settings:
 
     state: Path
     database: str = field(default="", repr=False)
+    ledger: str = ""
     database_password_file: str = ""
     processes: int = 1
     concurrency: int = 64
@@ -190,6 +192,10 @@ def masked_url(url: str) -> str:
     return _QUERY_PASSWORD.sub(r"\1***", _USER_PASSWORD.sub(r"\1***@", url))
 
 
+_WITHOUT = {"prices": "the list prices in this package", "ledger": "in the database"}
+"""What holds where a setting is empty."""
+
+
 def _shown(name: str, value: object) -> str:
     match name, value:
         case "database", str(url):
@@ -197,7 +203,7 @@ def _shown(name: str, value: object) -> str:
         case _, None:
             return "no limit"
         case _, "":
-            return "the list prices in this package" if name == "prices" else "none"
+            return _WITHOUT.get(name, "none")
         case "memory", int(size):
             return f"{size >> 20}MiB"
         case "bandwidth", int(size):
@@ -274,6 +280,14 @@ def _database(text: str, *, field: str) -> str:
     return text
 
 
+def _ledger(text: str, *, field: str) -> str:
+    # Loaded where there is one: most starts need no client of AWS.
+    from transferhub.state.aws.connection import parse_place  # noqa: PLC0415
+
+    parse_place(text, field=field)
+    return text
+
+
 def _processes(text: str, *, field: str) -> int:
     count = _at_least_one(text, field=field)
     if count > _MOST_PROCESSES:
@@ -310,6 +324,7 @@ def _file(text: str, *, field: str) -> str:
 READERS: Mapping[str, Reader] = {
     "state": read_path,
     "database": _database,
+    "ledger": _ledger,
     "database_password_file": _file,
     "processes": _processes,
     "concurrency": _at_least_one,

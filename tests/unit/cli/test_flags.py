@@ -91,6 +91,7 @@ OTHER_PARAMS = {
     "json",
     "quiet",
     "state",
+    "ledger",
     "debug",
 }
 

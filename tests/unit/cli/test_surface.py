@@ -71,7 +71,9 @@ SPEED_FLAGS = {
     "--listers",
     "--memory",
 }
-ALL = {"--json", "--state", "--config", "--debug", "--help", "-h"}
+WITHOUT_LEDGER = {"--json", "--state", "--config", "--debug", "--help", "-h"}
+ALL = WITHOUT_LEDGER | {"--ledger"}
+OF_AWS = {"--name", "--region", "--profile", "--debug", "--help", "-h"}
 SERVER_FLAGS = {
     "--host",
     "--port",
@@ -85,7 +87,7 @@ SCHEDULE_FLAGS = {"--cron", "--every", "--once", "--zone", "--overlap", "--catch
 LIMIT_FLAGS = {"--bandwidth", "--requests", "--concurrency"}
 FLAGS = {
     "transfer": SIDE_FLAGS | SCOPE_FLAGS | WRITING_FLAGS | SPEED_FLAGS | RUNNING_FLAGS | ALL,
-    "verify": SIDE_FLAGS | SCOPE_FLAGS | ALL | {"--mirror", "--quiet"},
+    "verify": SIDE_FLAGS | SCOPE_FLAGS | WITHOUT_LEDGER | {"--mirror", "--quiet"},
     "runs": ALL | {"--limit"},
     "show": ALL,
     "failures": ALL | {"--code", "--key", "--limit"},
@@ -142,10 +144,13 @@ FLAGS = {
     "audit": ALL | {"--who", "--action", "--subject", "--limit"},
     "up": SPEED_FLAGS | PROCESS_FLAGS | SERVER_FLAGS,
     "worker": SPEED_FLAGS | PROCESS_FLAGS,
-    "database show": ALL | {"--database"},
-    "database upgrade": ALL | {"--database"},
-    "database backup": ALL | {"--database"},
-    "database restore": ALL | {"--database"},
+    "database show": WITHOUT_LEDGER | {"--database"},
+    "database upgrade": WITHOUT_LEDGER | {"--database"},
+    "database backup": WITHOUT_LEDGER | {"--database"},
+    "database restore": WITHOUT_LEDGER | {"--database"},
+    "aws create-state": OF_AWS | {"--json", "--backups", "--protected"},
+    "aws show-state": OF_AWS | {"--json"},
+    "aws delete-state": OF_AWS | {"--json", "--yes"},
     "doctor": ALL,
 }
 ARGUMENTS = {

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,13 +13,11 @@ from transferhub.engine.progress import Phase, Progress
 from transferhub.errors import StateError
 from transferhub.hosts.chronicle import Chronicle, runs_logged, to_sample
 from transferhub.hosts.logs import Mask
+from transferhub.hosts.state import StatePlace, open_hub_state
 from transferhub.model.history import OfRun, Sample
 from transferhub.model.run import Run, RunState, TaskId
 from transferhub.model.transfer import Action, RunId, ScanCounts, Tally, Totals, TransferState
 from transferhub.state.memory import MemoryLogs, MemorySamples, MemoryTaskStore
-from transferhub.state.sql.database import Database
-from transferhub.state.sql.logs import SqlLogs
-from transferhub.state.sql.samples import SqlSamples
 
 NOW = datetime(2026, 5, 6, 7, 8, 9, tzinfo=UTC)
 RUN = Run(
@@ -117,14 +116,13 @@ async def test_a_state_that_is_away_stops_nothing() -> None:
 
 
 async def test_the_end_of_a_run_is_written_too(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/state"
-    async with Chronicle.open(url, RUN, Mask(), worker="w") as chronicle:
-        chronicle.observe(PROGRESS)
-        chronicle.observe(replace(PROGRESS, phase=Phase.REPORTING))
-    database = await Database.open(url)
-    latest = await SqlSamples(database).latest([RUN.ident])
-    page = await SqlLogs(database).page(OfRun(RUN.ident))
-    await database.aclose()
+    async with AsyncExitStack() as stack:
+        state = await open_hub_state(StatePlace(folder=tmp_path), stack)
+        async with Chronicle.open(state, RUN, Mask(), worker="w") as chronicle:
+            chronicle.observe(PROGRESS)
+            chronicle.observe(replace(PROGRESS, phase=Phase.REPORTING))
+        latest = await state.samples.latest([RUN.ident])
+        page = await state.logs.page(OfRun(RUN.ident))
     assert latest[RUN.ident].phase == "reporting"
     assert [(line.action, line.message, line.worker) for line in page.lines] == [
         ("run_phase", "copying", "w"),

@@ -14,10 +14,11 @@ from transferhub.engine.tuning import Tuning
 from transferhub.engine.worker import Worker
 from transferhub.hosts.crew import Assignment, LocalCrew, WorkerProcesses
 from transferhub.hosts.replications import Limits, open_replication
-from transferhub.hosts.state import open_ledger
+from transferhub.hosts.state import StatePlace
 from transferhub.model.transfer import Difference, RunId, Transfer, WorkerId
 from transferhub.plugins.objects.spec import parse_spec
 from transferhub.state.memory import MemoryLedger
+from transferhub.state.sql import SqlLedger
 
 RUN = RunId("run")
 
@@ -27,7 +28,7 @@ def assignment(folder: Path) -> Assignment:
     return Assignment(
         run=RUN,
         worker=WorkerId("worker"),
-        database=f"sqlite:///{folder}/state.sqlite3",
+        place=StatePlace(folder=folder),
         spec=spec.to_json(),
         tuning=Tuning(drain=timedelta(0)),
     )
@@ -48,7 +49,7 @@ async def test_processes_start_when_a_core_is_used_up_and_work_waits(
     tuning = Tuning(processes=3, as_needed=as_needed, concurrency=6, bandwidth=200_000)
     task = assignment(tmp_path)
     processes, stop = WorkerProcesses(2), asyncio.Event()
-    ledger = await open_ledger(task.database)
+    ledger = await SqlLedger.open(task.place.database_url)
     limits = Limits(tuning)
     replication = open_replication(parse_spec(task.spec), tuning, dict(os.environ), limits=limits)
     try:

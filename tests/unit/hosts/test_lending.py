@@ -19,6 +19,7 @@ from transferhub.hosts.lending import Grant, grant_of, lent_for_run
 from transferhub.model.clock import utc_now
 from transferhub.model.people import CredentialKind
 from transferhub.plugins.objects.spec import ObjectsSpec, parse_spec
+from transferhub.state.memory import MemoryVault
 from transferhub.state.sql.audit import SqlAudit
 from transferhub.state.sql.database import Database
 from transferhub.state.sql.vault import SqlVault
@@ -28,10 +29,9 @@ class Hub:
     """A hub's database with stored credentials."""
 
     def __init__(self, folder: Path, shared: Database) -> None:
-        self.url = f"sqlite:///{folder}/hub.db"
         self.grant = Grant(key_file=folder / "keys", rules=OWN_MACHINE)
-        vault, journal = SqlVault(shared), Journal(SqlAudit(shared), utc_now)
-        self.credentials = Credentials(vault, self.grant.ring, journal, utc_now)
+        self.vault, journal = SqlVault(shared), Journal(SqlAudit(shared), utc_now)
+        self.credentials = Credentials(self.vault, self.grant.ring, journal, utc_now)
 
     async def put(self, name: str, secret: str) -> None:
         fields = {"access_key_id": "AKIAIOSFODNN7EXAMPLE", "secret_access_key": secret}
@@ -60,7 +60,7 @@ async def test_a_run_is_lent_what_it_names_and_no_more(hub: Hub) -> None:
     for name in ("from", "to", "others"):
         await hub.put(name, f"secret of {name}")
     given = spec()
-    same, lent = await lent_for_run(given, hub.grant, hub.url)
+    same, lent = await lent_for_run(given, hub.grant, hub.vault)
     assert same == given
     assert {name: fields["secret_access_key"] for name, fields in lent.credentials.items()} == {
         "from": "secret of from",
@@ -73,10 +73,10 @@ async def test_a_run_is_lent_what_it_names_and_no_more(hub: Hub) -> None:
 
 async def test_the_next_run_has_the_credential_as_it_is_then(hub: Hub) -> None:
     await hub.put("from", "old")
-    await lent_for_run(spec(), hub.grant, hub.url)
+    await lent_for_run(spec(), hub.grant, hub.vault)
     await hub.put("from", "new")
     await hub.credentials.rotate(ROOT)
-    _, lent = await lent_for_run(spec(), hub.grant, hub.url)
+    _, lent = await lent_for_run(spec(), hub.grant, hub.vault)
     assert lent.credentials["from"]["secret_access_key"] == "new"
 
 
@@ -84,21 +84,21 @@ async def test_an_inventory_may_have_a_credential_of_its_own(hub: Hub) -> None:
     await hub.put("lists", "s")
     inventory = {"url": "s3://lists", "credential": "lists"}
     given = spec(inventory=inventory, inventory_key="m/manifest.json")
-    _, lent = await lent_for_run(given, hub.grant, hub.url)
+    _, lent = await lent_for_run(given, hub.grant, hub.vault)
     assert set(lent.credentials) == {"lists"}
 
 
 async def test_another_key_opens_nothing(hub: Hub, tmp_path: Path) -> None:
     await hub.put("from", "s")
     with pytest.raises(VaultError):
-        await lent_for_run(spec(), Grant(key_file=tmp_path / "other", rules=OWN_MACHINE), hub.url)
+        await lent_for_run(spec(), Grant(key_file=tmp_path / "other", rules=OWN_MACHINE), hub.vault)
 
 
 async def test_a_run_is_refused_what_its_machine_does_not_lend(tmp_path: Path) -> None:
     grant = Grant(key_file=tmp_path / "keys", rules=ReachRules())
     given = parse_spec({"source": "s3://a", "destination": "file:///b"})
     with pytest.raises(InputError, match="allow_local"):
-        await lent_for_run(given, grant, "sqlite:////nowhere")
+        await lent_for_run(given, grant, MemoryVault())
 
 
 @pytest.mark.parametrize(

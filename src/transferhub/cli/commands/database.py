@@ -126,7 +126,8 @@ def _absolute(path: str) -> Path:
 
 def _options(json: str) -> list[click.Parameter]:
     return options.chain(
-        [options.database_option()], options.output_options(progress=False, json=json)
+        [options.database_option()],
+        options.output_options(progress=False, json=json, ledger=False),
     )
 
 

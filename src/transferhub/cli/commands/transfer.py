@@ -33,6 +33,9 @@ EXAMPLES = """
     Make the destination an exact mirror, but never delete more than 500 objects:
       dth transfer s3://site s3://site-copy --mirror --max-delete 500
 
+    With what is done and what waits on AWS, where other machines find it, too:
+      dth transfer s3://photos s3://backup/photos --ledger aws://moves?region=eu-west-1
+
     The same command again goes on where it stopped, and copies only what has changed since.
 """
 

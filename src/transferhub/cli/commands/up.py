@@ -18,6 +18,9 @@ EXAMPLES = """
     For several machines; start `dth worker` with the same database on the others:
       DTH_DATABASE=postgresql://dth@db.example.com/dth dth up
 
+    With the state on AWS; start `dth worker` with the same ledger on the others:
+      dth up --ledger aws://moves?region=eu-west-1
+
     For others, once there is a user; `dth doctor` shows all settings:
       dth up --host 0.0.0.0 --public-url https://hub.example.com \\
         --tls-certificate hub.pem --tls-key hub.key
@@ -39,8 +42,9 @@ command = Command(
     short_help="Start the hub: tasks, schedules, API, and their runs on this machine.",
     help="""Start the hub and serve it until Ctrl-C or SIGTERM.
 
-    It keeps its tasks, runs and users in the state folder (SQLite) or in PostgreSQL, carries runs
-    in processes of this machine, and says where it is and how to sign in for the first time.
+    It keeps its tasks, runs and users in the state folder (SQLite) or in PostgreSQL, all but its
+    users and notifications on AWS where a ledger there is named, carries runs in processes of this
+    machine, and says where it is and how to sign in for the first time.
     What was under way when it was stopped or killed goes on at the next start.
     """,
     examples=EXAMPLES,

@@ -90,6 +90,6 @@ command = Command(
             )
         ],
         [options.destination_prefix_option()],
-        options.output_options(progress=True, json="what was found"),
+        options.output_options(progress=True, json="what was found", ledger=False),
     ),
 )
