@@ -7,10 +7,10 @@ from datetime import timedelta
 from sqlalchemy import Connection, text
 
 from tests.conformance.task_stores import CREATED
-from transferhub.hosts.state import open_task_store
 from transferhub.model.pages import RunFilter, TaskFilter, TaskSort
 from transferhub.model.run import Run, RunState, Task, TaskId
 from transferhub.model.transfer import RunId
+from transferhub.state.sql import SqlTaskStore
 from transferhub.state.sql.codec import to_words
 from transferhub.state.sql.drivers import driver_of
 from transferhub.state.sql.upgrades import engine_of, upgrade
@@ -90,7 +90,7 @@ async def test_tasks_and_runs_of_the_first_version_stay(state_url: str) -> None:
         upgrade(connection, "here", "0001")
         _fill(connection)
     engine.dispose()
-    store = await open_task_store(state_url)
+    store = await SqlTaskStore.open(state_url)
     by_name = await store.tasks(sort=TaskSort.NAME, descending=False)
     assert by_name.items == (TASKS[1], TASKS[0])
     assert (await store.tasks(TaskFilter(words="photos zebra"))).items == (TASKS[0],)
