@@ -7,10 +7,7 @@ JSON protocol". The transport and the signature are those of S3
 
 from __future__ import annotations
 
-import asyncio
 import json
-import random
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,14 +17,12 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
+from transferhub.aws.patience import Patience
 from transferhub.errors import StoreError
 from transferhub.stores.s3.choice import choose_transports
 from transferhub.stores.s3.credentials import CredentialSource
 from transferhub.stores.s3.signer import Signer
 from transferhub.stores.s3.transport import Request, TransportConfig, TransportError
-
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 5.0
-"""Seconds; each is a random part of what doubles from the first to the longest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +65,7 @@ class AwsError(Exception):
         name: the service's own error code, or "".
         detail: what it said, without a full stop.
         answer: the error's other fields.
+        repeated: an earlier try of the same request may have been carried out.
     """
 
     def __init__(
@@ -89,6 +85,7 @@ class AwsError(Exception):
         self.name = name
         self.detail = detail
         self.answer = answer or {}
+        self.repeated = False
 
 
 class AwsClient:
@@ -114,7 +111,7 @@ class AwsClient:
         endpoint = endpoint.rstrip("/")
         self._service = service
         self._credentials = credentials
-        self._patience = patience.total_seconds()
+        self._patience = patience
         self._transport, self._raw = choose_transports(endpoint, transport or TransportConfig())
         host = urlsplit(endpoint).netloc
         self._signer = Signer(host=host, region=region, service=service.name)
@@ -126,16 +123,15 @@ class AwsClient:
             AwsError: also where it was tried again for `patience` in vain.
         """
         body = json.dumps(parameters, separators=(",", ":")).encode()
-        until, pause = time.monotonic() + self._patience, _FIRST_PAUSE
+        patience, repeated = Patience(self._patience), False
         while True:
             try:
                 return await self._once(action, body)
             except AwsError as error:
-                wait = random.uniform(pause / 2, pause)
-                if error.fault not in AGAIN or time.monotonic() + wait > until:
+                error.repeated = repeated
+                if error.fault not in AGAIN or not await patience.pause():
                     raise
-            await asyncio.sleep(wait)
-            pause = min(pause * 2, _LONGEST_PAUSE)
+                repeated = repeated or error.fault is not AwsFault.THROTTLED
 
     async def aclose(self) -> None:
         await self._transport.aclose()
@@ -150,7 +146,8 @@ class AwsClient:
             credentials = await self._credentials.current()
         except StoreError as error:
             fault = AwsFault.TRANSIENT if error.retryable else AwsFault.DENIED
-            raise AwsError(action, fault, name=error.code, detail=error.message) from error
+            detail = error.message.rstrip(".")
+            raise AwsError(action, fault, name=error.code, detail=detail) from error
         if credentials is not None:
             digest = sha256(body).hexdigest()
             self._signer.sign("POST", "/", "", headers, payload=digest, credentials=credentials)
@@ -160,9 +157,21 @@ class AwsClient:
         except TransportError as error:
             raise AwsError(action, AwsFault.UNREACHABLE, detail=error.detail) from error
         answer = _json(content)
-        if response.status >= HTTPStatus.MULTIPLE_CHOICES or answer is None:
-            raise _refusal(action, response.status, answer or {})
+        if answer is None:
+            raise _impostor(action, response.status)
+        if response.status >= HTTPStatus.MULTIPLE_CHOICES:
+            raise _refusal(action, response.status, answer)
         return answer
+
+
+def _impostor(action: str, status: int) -> AwsError:
+    fails = status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    return AwsError(
+        action,
+        AwsFault.TRANSIENT if fails else AwsFault.UNREACHABLE,
+        status=status,
+        detail=f"HTTP {status}, and what answers does not speak as AWS does",
+    )
 
 
 def _refusal(action: str, status: int, answer: Mapping[str, Any]) -> AwsError:
@@ -170,7 +179,7 @@ def _refusal(action: str, status: int, answer: Mapping[str, Any]) -> AwsError:
     detail = str(answer.get("message") or answer.get("Message") or "no reason was given")
     return AwsError(
         action,
-        _fault(status, name),
+        AwsFault.EXPIRED if detail.startswith(_OF_ANOTHER_TIME) else fault_of(name, status),
         status=status,
         name=name,
         detail=detail.rstrip("."),
@@ -190,6 +199,7 @@ _FAULTS = {
     "ItemCollectionSizeLimitExceededException": AwsFault.REFUSED,
     "LimitExceededException": AwsFault.THROTTLED,
     "MissingAuthenticationToken": AwsFault.UNKNOWN,
+    "OverLimit": AwsFault.THROTTLED,
     "ProvisionedThroughputExceededException": AwsFault.THROTTLED,
     "RequestExpired": AwsFault.EXPIRED,
     "RequestLimitExceeded": AwsFault.THROTTLED,
@@ -201,7 +211,14 @@ _FAULTS = {
 }
 
 
-def _fault(status: int, name: str) -> AwsFault:
+_OF_ANOTHER_TIME = ("Signature expired", "Signature not yet current")
+"""How AWS begins to tell of a clock that is wrong, whatever it calls the error."""
+
+
+def fault_of(name: str, status: int = 0) -> AwsFault:
+    """Args:
+    name: the service's own error code.
+    """
     if (known := _FAULTS.get(name)) is not None:
         return known
     if "Throttl" in name or status == HTTPStatus.TOO_MANY_REQUESTS:

@@ -7,11 +7,12 @@ is delayed for 15 minutes at most and hidden for 12 hours.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, NamedTuple, TypeVar
 
-from transferhub.aws.client import AwsClient, AwsError, AwsFault
+from transferhub.aws.client import AGAIN, AwsClient, AwsError, AwsFault, fault_of
+from transferhub.aws.patience import Patience
 
 MOST_MESSAGES = 10
 """Of one call."""
@@ -21,7 +22,6 @@ LONGEST_HIDING = timedelta(hours=12)
 LONGEST_WAIT = timedelta(seconds=20)
 
 _MOST_BYTES = 256 << 10
-_TRIES = 4
 
 _Member = TypeVar("_Member")
 
@@ -44,8 +44,12 @@ class Posting(NamedTuple):
 class Queue:
     """One queue. Verbs raise AwsError, also where one message of many stays refused."""
 
-    def __init__(self, client: AwsClient, url: str) -> None:
+    def __init__(self, client: AwsClient, url: str, *, patience: timedelta) -> None:
+        """Args:
+        patience: for how long messages that failed are tried again.
+        """
         self.url = url
+        self._patience = patience
         self._client = client
 
     async def send(self, postings: Sequence[Posting]) -> None:
@@ -110,22 +114,37 @@ class Queue:
         Args:
             gone_is_fine: what the sender is blamed for is a receipt that holds no more.
         """
-        for _ in range(_TRIES):
+        patience = Patience(self._patience)
+        while True:
             numbered = [{"Id": str(number), **entry} for number, entry in enumerate(entries)]
             answer = await self._client.ask(action, {"QueueUrl": self.url, "Entries": numbered})
             failed = [
-                at for at in answer.get("Failed") or () if not (gone_is_fine and at["SenderFault"])
+                at
+                for at in answer.get("Failed") or ()
+                if not (gone_is_fine and _entry_fault(at) is AwsFault.REFUSED)
             ]
             if not failed:
                 return
+            final = [at for at in failed if _entry_fault(at) not in AGAIN]
+            if final or not await patience.pause():
+                raise _refusal(action, final or failed)
             entries = [entries[int(at["Id"])] for at in failed]
-        first = failed[0]
-        raise AwsError(
-            action,
-            AwsFault.REFUSED if first.get("SenderFault") else AwsFault.TRANSIENT,
-            name=str(first.get("Code", "")),
-            detail=f"{len(failed)} messages stay refused: {first.get('Message', '')}".rstrip(": ."),
-        )
+
+
+def _entry_fault(failed: Mapping[str, Any]) -> AwsFault:
+    fault = fault_of(str(failed.get("Code", "")))
+    blameless = fault is AwsFault.REFUSED and not failed.get("SenderFault")
+    return AwsFault.TRANSIENT if blameless else fault
+
+
+def _refusal(action: str, failed: Sequence[Mapping[str, Any]]) -> AwsError:
+    first = failed[0]
+    return AwsError(
+        action,
+        _entry_fault(first),
+        name=str(first.get("Code", "")),
+        detail=f"{len(failed)} messages stay refused: {first.get('Message') or ''}".rstrip(": ."),
+    )
 
 
 def _seconds(duration: timedelta) -> int:

@@ -6,9 +6,6 @@ Source: Amazon DynamoDB API Reference and "Service, account, and table quotas": 
 
 from __future__ import annotations
 
-import asyncio
-import random
-import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -17,12 +14,14 @@ from uuid import uuid4
 
 from transferhub.aws.attributes import Item, from_wire, to_wire
 from transferhub.aws.client import AwsClient, AwsError, AwsFault
+from transferhub.aws.patience import Patience
 
 MOST_ACTIONS = 100
 """Of one transaction."""
 
 _MOST_GETS, _MOST_WRITES = 100, 25
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 2.0
+"""Seconds: what holds one item up is soon over."""
 
 _Member = TypeVar("_Member")
 
@@ -78,7 +77,13 @@ class Rows(NamedTuple):
 
 
 class Table:
-    """One table, whose keys are `pk` and `sk`. Verbs raise AwsError."""
+    """One table, whose keys are `pk` and `sk`. Verbs raise AwsError.
+
+    What is carried out, but whose answer is lost, is asked for again. `put` and `delete` then see
+    their own work, and transactions are carried out once. An `update` is not as clever: held by a
+    condition, it may say that the condition does not hold, because it has changed the item itself;
+    not held, one that adds may add twice.
+    """
 
     def __init__(self, client: AwsClient, name: str, *, patience: timedelta) -> None:
         """Args:
@@ -86,7 +91,7 @@ class Table:
         """
         self.name = name
         self._client = client
-        self._patience = patience.total_seconds()
+        self._within = patience
 
     async def get(self, key: Item, *, consistent: bool = True) -> Item | None:
         answer = await self._ask("GetItem", Key=to_wire(key), ConsistentRead=consistent)
@@ -103,7 +108,14 @@ class Table:
 
     async def put(self, item: Item, when: When | None = None) -> bool:
         """False where the condition does not hold."""
-        return await self._write("PutItem", {"Item": to_wire(item)}, when)
+        try:
+            await self._ask("PutItem", Item=to_wire(item), **_condition(when))
+        except AwsError as error:
+            if error.fault is not AwsFault.CONDITION:
+                raise
+            key = {name: item[name] for name in ("pk", "sk")}
+            return error.repeated and await self.get(key) == item
+        return True
 
     async def update(self, key: Item, change: When, when: When | None = None) -> Item | None:
         """The item as it is now; None where the condition does not hold."""
@@ -122,7 +134,13 @@ class Table:
 
     async def delete(self, key: Item, when: When | None = None) -> bool:
         """False where the condition does not hold."""
-        return await self._write("DeleteItem", {"Key": to_wire(key)}, when)
+        try:
+            await self._ask("DeleteItem", Key=to_wire(key), **_condition(when))
+        except AwsError as error:
+            if error.fault is not AwsFault.CONDITION:
+                raise
+            return error.repeated and await self.get(key) is None
+        return True
 
     async def query(
         self,
@@ -204,42 +222,23 @@ class Table:
         """Carries out up to MOST_ACTIONS actions, all or none; False where a condition of one does
         not hold. A transaction that was sent twice is carried out once."""
         items = [self._action(action) for action in actions]
-        token, until, pause = uuid4().hex, time.monotonic() + self._patience, _FIRST_PAUSE
+        patience = self._patience()
         while True:
+            asked = {"TransactItems": items, "ClientRequestToken": uuid4().hex}
             try:
-                await self._client.ask(
-                    "TransactWriteItems", {"TransactItems": items, "ClientRequestToken": token}
-                )
+                await self._client.ask("TransactWriteItems", asked)
             except AwsError as error:
                 if error.fault is not AwsFault.CONDITION:
                     raise
-                reasons = {
-                    at.get("Code", "None") for at in error.answer.get("CancellationReasons", ())
-                } or set(error.detail.partition("[")[2].rstrip("]").replace(" ", "").split(","))
+                reasons = _reasons(error)
                 if "ConditionalCheckFailed" in reasons:
                     return False
-                wait = random.uniform(pause / 2, pause)
-                if reasons <= {"None", "ValidationError", "ItemCollectionSizeLimitExceeded"}:
-                    raise AwsError(
-                        error.action,
-                        AwsFault.REFUSED,
-                        status=error.status,
-                        name=error.name,
-                        detail=error.detail,
-                        answer=error.answer,
-                    ) from error
-                if time.monotonic() + wait > until:
-                    raise AwsError(
-                        error.action,
-                        AwsFault.THROTTLED,
-                        status=error.status,
-                        name=error.name,
-                        detail=error.detail,
-                    ) from error
+                if reasons <= _REFUSALS:
+                    raise _as(AwsFault.REFUSED, error) from error
+                if not await patience.pause():
+                    raise _as(AwsFault.THROTTLED, error) from error
             else:
                 return True
-            await asyncio.sleep(wait)
-            pause, token = min(pause * 2, _LONGEST_PAUSE), uuid4().hex
 
     def _action(self, action: Action) -> dict[str, Any]:
         match action:
@@ -253,34 +252,50 @@ class Table:
                 name, body = "ConditionCheck", {"Key": to_wire(key), **_condition(when)}
         return {name: {"TableName": self.name, **body}}
 
-    async def _write(self, action: str, parameters: dict[str, Any], when: When | None) -> bool:
-        try:
-            await self._ask(action, **parameters, **_condition(when))
-        except AwsError as error:
-            if error.fault is AwsFault.CONDITION:
-                return False
-            raise
-        return True
-
     async def _all_of(
         self, action: str, asked: Mapping[str, Any] | Sequence[Mapping[str, Any]]
     ) -> AsyncIterator[Mapping[str, Any]]:
         """Asks until nothing of what is asked is left unprocessed."""
         rest = "UnprocessedKeys" if action == "BatchGetItem" else "UnprocessedItems"
-        until, pause = time.monotonic() + self._patience, _FIRST_PAUSE
-        while asked:
+        patience = self._patience()
+        while True:
             answer = await self._client.ask(action, {"RequestItems": {self.name: asked}})
             yield answer
-            asked = answer.get(rest, {}).get(self.name)
-            if asked:
-                wait = random.uniform(pause / 2, pause)
-                if time.monotonic() + wait > until:
-                    raise AwsError(action, AwsFault.THROTTLED, detail="items stay unprocessed")
-                await asyncio.sleep(wait)
-                pause = min(pause * 2, _LONGEST_PAUSE)
+            asked = answer.get(rest, {}).get(self.name) or ()
+            if not asked:
+                return
+            if not await patience.pause():
+                raise AwsError(action, AwsFault.THROTTLED, detail="items stay unprocessed")
+
+    def _patience(self) -> Patience:
+        return Patience(self._within, first=_FIRST_PAUSE, longest=_LONGEST_PAUSE)
 
     async def _ask(self, action: str, **parameters: Any) -> dict[str, Any]:
         return await self._client.ask(action, {"TableName": self.name, **parameters})
+
+
+_REFUSALS = frozenset({"None", "ValidationError", "ItemCollectionSizeLimitExceeded"})
+"""Reasons for which a transaction never works. With any other it may work later."""
+
+
+def _reasons(error: AwsError) -> set[str]:
+    """Why a transaction was cancelled, by action; "None" of those that could have been done."""
+    listed = error.answer.get("CancellationReasons")
+    if listed:
+        return {str(at.get("Code", "None")) for at in listed}
+    words = error.detail.partition("[")[2].partition("]")[0]
+    return {word.strip() for word in words.split(",")}
+
+
+def _as(fault: AwsFault, error: AwsError) -> AwsError:
+    return AwsError(
+        error.action,
+        fault,
+        status=error.status,
+        name=error.name,
+        detail=error.detail,
+        answer=error.answer,
+    )
 
 
 def _placeholders(*parts: When | None) -> dict[str, Any]:

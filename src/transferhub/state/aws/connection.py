@@ -16,6 +16,7 @@ from transferhub.aws.table import Table
 from transferhub.errors import InputError, StateError
 from transferhub.state.aws.schema import QueueSchema, TableSchema
 from transferhub.stores.s3.credentials import CredentialSource
+from transferhub.stores.s3.transport import TransportConfig
 
 SCHEME = "aws://"
 
@@ -95,10 +96,14 @@ class Connection:
         region: str,
         endpoints: Endpoints,
         credentials: CredentialSource,
+        transport: TransportConfig | None = None,
         patience: timedelta = _PATIENCE,
     ) -> None:
         """Args:
         patience: for how long throttled and unanswered requests are sent again.
+
+        Raises:
+            InputError: the CA bundle or the proxy cannot be used.
         """
         self.name = name
         self.region = region
@@ -110,6 +115,7 @@ class Connection:
                 endpoint=endpoint,
                 region=region,
                 credentials=credentials,
+                transport=transport,
                 patience=patience,
             )
 
@@ -128,7 +134,8 @@ class Connection:
         """Raises AwsError: there is none, or it may not be used."""
         if schema.name not in self._queues:
             answer = await self.sqs.ask("GetQueueUrl", {"QueueName": self.resource(schema.name)})
-            self._queues[schema.name] = Queue(self.sqs, answer["QueueUrl"])
+            url = answer["QueueUrl"]
+            self._queues[schema.name] = Queue(self.sqs, url, patience=self._patience)
         return self._queues[schema.name]
 
     @contextmanager

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
@@ -12,12 +10,13 @@ from enum import StrEnum
 from typing import Any
 
 from transferhub.aws.client import AwsError, AwsFault
+from transferhub.aws.patience import Patience
 from transferhub.errors import StateError
 from transferhub.state.aws.connection import Connection
 from transferhub.state.aws.schema import EXPIRES, QUEUES, TABLES, QueueSchema, TableSchema
 
 _WITHIN = timedelta(minutes=5)
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
+_LONGEST_PAUSE = 2.0
 
 _DELETED_RECENTLY = "QueueDeletedRecently"
 """SQS gives a name away again a minute after its queue was deleted."""
@@ -92,7 +91,7 @@ async def create_state(
         StateError: AWS refuses, or takes too long; "state_differs": a table or queue is there
             already, with another schema.
     """
-    patience = _Patience(within)
+    patience = Patience(within, longest=_LONGEST_PAUSE)
     with connection.failures():
         created = [await _create_queue(connection, schema, patience) for schema in QUEUES]
         created += [
@@ -115,7 +114,7 @@ async def delete_state(
         StateError: AWS refuses, or takes too long; "state_protected": a table is protected from
             deletion, and nothing was deleted.
     """
-    patience = _Patience(within)
+    patience = Patience(within, longest=_LONGEST_PAUSE)
     deleted: list[Resource] = []
     with connection.failures():
         tables = [schema for schema in TABLES if await _is_deletable(connection, schema)]
@@ -144,25 +143,14 @@ async def describe_state(connection: Connection) -> StateFacts:
     )
 
 
-class _Patience:
-    """Waits longer and longer for AWS to be done, until its time is over."""
-
-    def __init__(self, within: timedelta) -> None:
-        self._within = within
-        self._until = time.monotonic() + within.total_seconds()
-        self._pause = _FIRST_PAUSE
-
-    async def wait(self, resource: Resource, what: str) -> None:
-        """Raises StateError: it is over."""
-        if time.monotonic() > self._until:
-            raise StateError(
-                f"The {resource.kind} {resource.name} {what} after"
-                f" {self._within.total_seconds():g} seconds: look at it in the AWS console, and"
-                " start again later.",
-                code="state_unreachable",
-            )
-        await asyncio.sleep(self._pause)
-        self._pause = min(self._pause * 2, _LONGEST_PAUSE)
+async def _wait(patience: Patience, resource: Resource, what: str) -> None:
+    """Raises StateError: it took too long."""
+    if not await patience.pause():
+        raise StateError(
+            f"The {resource.kind} {resource.name} {what}, though AWS was given its time:"
+            " look at it in the AWS console, and start again later.",
+            code="state_unreachable",
+        )
 
 
 def _table(connection: Connection, schema: TableSchema) -> Resource:
@@ -183,7 +171,7 @@ def _refuse_differences(resource: Resource, differences: Iterator[str]) -> None:
 
 
 async def _create_table(
-    connection: Connection, schema: TableSchema, patience: _Patience, *, protected: bool
+    connection: Connection, schema: TableSchema, patience: Patience, *, protected: bool
 ) -> Resource | None:
     """None where it was there already."""
     resource = _table(connection, schema)
@@ -194,7 +182,7 @@ async def _create_table(
             created = await _ask_for_table(connection, schema, protected=protected) or created
         elif _is_active(described):
             break
-        await patience.wait(resource, "cannot be used")
+        await _wait(patience, resource, "cannot be used yet")
     _refuse_differences(resource, _table_differences(schema, described))
     if protected and not described.get("DeletionProtectionEnabled"):
         await connection.dynamodb.ask(
@@ -317,7 +305,7 @@ async def _expire(connection: Connection, schema: TableSchema) -> None:
     )
 
 
-async def _back_up(connection: Connection, schema: TableSchema, patience: _Patience) -> None:
+async def _back_up(connection: Connection, schema: TableSchema, patience: Patience) -> None:
     resource = _table(connection, schema)
     enabled = {"PointInTimeRecoveryEnabled": True}
     while True:
@@ -331,7 +319,7 @@ async def _back_up(connection: Connection, schema: TableSchema, patience: _Patie
                 raise
         else:
             return
-        await patience.wait(resource, "has no backups")
+        await _wait(patience, resource, "has no backups yet")
 
 
 async def _is_deletable(connection: Connection, schema: TableSchema) -> bool:
@@ -350,12 +338,12 @@ async def _is_deletable(connection: Connection, schema: TableSchema) -> bool:
     return described is not None
 
 
-async def _delete_table(connection: Connection, schema: TableSchema, patience: _Patience) -> None:
+async def _delete_table(connection: Connection, schema: TableSchema, patience: Patience) -> None:
     resource = _table(connection, schema)
     while (described := await _described(connection, schema)) is not None:
         if described["TableStatus"] == "ACTIVE":
             await connection.dynamodb.ask("DeleteTable", {"TableName": resource.name})
-        await patience.wait(resource, "is not gone")
+        await _wait(patience, resource, "is not gone yet")
 
 
 async def _table_facts(connection: Connection, schema: TableSchema) -> TableFacts:
@@ -371,7 +359,7 @@ async def _table_facts(connection: Connection, schema: TableSchema) -> TableFact
 
 
 async def _create_queue(
-    connection: Connection, schema: QueueSchema, patience: _Patience
+    connection: Connection, schema: QueueSchema, patience: Patience
 ) -> Resource | None:
     """None where it was there already."""
     resource = _queue(connection, schema)
@@ -393,7 +381,7 @@ async def _create_queue(
                 raise
         else:
             return resource
-        await patience.wait(resource, "cannot be created, since it was deleted a moment ago,")
+        await _wait(patience, resource, "cannot be created yet, since it was deleted a moment ago")
     found = await _attributes(connection, url, *wanted, "RedrivePolicy")
     _refuse_differences(resource, _queue_differences(wanted, redrive, found))
     return None
