@@ -195,6 +195,7 @@ _FAULTS = {
     "IncompleteSignature": AwsFault.UNKNOWN,
     "InternalServerError": AwsFault.TRANSIENT,
     "InvalidClientTokenId": AwsFault.UNKNOWN,
+    "InvalidSignature": AwsFault.UNKNOWN,
     "InvalidSignatureException": AwsFault.UNKNOWN,
     "ItemCollectionSizeLimitExceededException": AwsFault.REFUSED,
     "LimitExceededException": AwsFault.THROTTLED,
@@ -206,6 +207,7 @@ _FAULTS = {
     "ResourceInUseException": AwsFault.REFUSED,
     "ResourceNotFoundException": AwsFault.MISSING,
     "SignatureDoesNotMatch": AwsFault.UNKNOWN,
+    "TransactionConflictException": AwsFault.THROTTLED,  # another one holds the item
     "TransactionInProgressException": AwsFault.TRANSIENT,
     "UnrecognizedClientException": AwsFault.UNKNOWN,
 }
