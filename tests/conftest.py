@@ -6,7 +6,7 @@ through lock files would save that once and make tests meet each other's buckets
 
 import os
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import TypeVar
@@ -20,6 +20,7 @@ from tests.servers.faults import FaultProxy
 from tests.servers.ministack import MinistackServer
 from tests.servers.moto import MotoServer
 from tests.servers.oidc_provider import OidcProvider
+from tests.servers.one_by_one import OneByOne
 from tests.servers.postgres import PostgresServer
 from tests.servers.process import MissingProgramError
 from tests.servers.rclone import RcloneS3
@@ -104,6 +105,18 @@ def aws_server(request: pytest.FixtureRequest) -> Endpoint:
     fixture = "moto_s3" if request.param == "moto" else request.param
     endpoint: Endpoint = request.getfixturevalue(fixture).endpoint
     return endpoint
+
+
+@pytest.fixture
+async def aws_server_for_races(
+    request: pytest.FixtureRequest, aws_server: Endpoint
+) -> AsyncIterator[Endpoint]:
+    """Each stand-in for AWS, so that writers of DynamoDB may race."""
+    if request.node.callspec.params["aws_server"] != "moto":
+        yield aws_server
+        return
+    async with OneByOne(aws_server.url) as proxy:
+        yield aws_server.at(proxy.url)
 
 
 @pytest.fixture(scope="session")

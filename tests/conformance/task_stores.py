@@ -155,6 +155,16 @@ class TaskStoreSuite:
         assert found is not None
         assert found.resumed == 1
 
+    async def test_an_id_that_none_can_have_is_unknown(self, store: TaskStore) -> None:
+        await store.create_task(task("a"))
+        await store.create_run(run("a"))
+        long = "x" * 5_000
+        assert await store.get_task(TaskId(long)) is None
+        assert await store.get_run(RunId(long)) is None
+        assert (await store.runs(RunFilter(task=TaskId(long)))).items == ()
+        assert await store.latest_runs([TaskId(long)]) == {}
+        assert [*await store.unknown_runs([RunId(long)])] == [long]
+
     async def test_runs_come_newest_first(self, store: TaskStore) -> None:
         for ident, seconds in (("b", 2), ("c", 3), ("a", 1), ("d", 3)):
             await store.create_run(run(ident, seconds=seconds))
