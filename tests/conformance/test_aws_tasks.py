@@ -1,4 +1,8 @@
-"""The suites of the TaskStore port on DynamoDB, through four connections to one state."""
+"""The suites of the TaskStore port on DynamoDB, through four connections to one state.
+
+moto passes them where it is asked one thing at a time (see `OneByOne`). What it cannot show, since
+it passes over the token of a transaction, is in tests/integration/test_aws_task_store.py.
+"""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack

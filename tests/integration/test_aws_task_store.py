@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from tests.conformance.aws_states import aws_state, connection_to
+from tests.conformance.ledger_facts import FakeClock
 from tests.conformance.run_stores import LEASE, queued
 from tests.conformance.task_stores import CREATED, run, task
-from tests.servers.aws_faults import AwsProxy, Refusal, Reset
+from tests.servers.aws_faults import AwsProxy, Refusal, Reset, Unprocessed
 from tests.servers.endpoint import Endpoint
 from tests.servers.ministack import MinistackServer
 from transferhub.aws.attributes import from_wire
@@ -30,6 +31,11 @@ from transferhub.state.base import TaskStore
 
 STORES = 3
 ENDED = (RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED)
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
 
 
 @pytest.fixture
@@ -275,7 +281,67 @@ def _read(proxy: AwsProxy) -> int:
     return sum(at.parameters.get("Limit", 1 << 30) for at in proxy.asked("Query"))
 
 
+async def test_most_beats_of_a_keeper_write_the_run_alone(
+    watched: Connection, proxy: AwsProxy, clock: FakeClock
+) -> None:
+    store = AwsTaskStore(watched, clock)
+    await store.create_run(queued("a"))
+    mine = await store.claim_run("k", LEASE)
+    assert mine is not None
+    proxy.clear()
+    for _ in range(10):
+        clock.advance(2)
+        mine = await store.keep_run(mine, LEASE)
+    assert _actions(proxy) == {"GetItem": 10, "PutItem": 8, "TransactWriteItems": 2}
+    clock.advance(29.999)
+    assert await store.claim_run("other", LEASE) is None
+    clock.advance(0.001)
+    assert await store.claim_run("other", LEASE)
+
+
 # On the way
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("ProvisionedThroughputExceededException", "state_throttled"),
+        ("ExpiredTokenException", "state_expired"),
+        ("AccessDeniedException", "state_denied"),
+        ("ResourceNotFoundException", "state_missing"),
+        ("InternalServerError", "state_unreachable"),
+    ],
+)
+async def test_what_aws_refuses_is_told(
+    ministack: MinistackServer, proxy: AwsProxy, name: str, code: str
+) -> None:
+    patience = timedelta(seconds=0.2)
+    async with aws_state(ministack.endpoint.at(proxy.url), patience=patience) as state:
+        store = AwsTaskStore(state)
+        for action in ("GetItem", "UpdateItem", "Query", "TransactWriteItems", "BatchGetItem"):
+            proxy.add(action, Refusal(name), times=100)
+        verbs = (
+            store.create_run(run("a")),
+            store.get_run(RunId("a")),
+            store.tasks(),
+            store.unknown_runs([RunId("a")]),
+            store.latest_runs([TaskId("a"), TaskId("b")]),
+        )
+        for verb in verbs:
+            with pytest.raises(StateError) as caught:
+                await verb
+            assert caught.value.code == code
+        proxy.clear()
+
+
+async def test_a_read_that_is_slowed_down_is_tried_again(
+    store: AwsTaskStore, proxy: AwsProxy
+) -> None:
+    for number in range(3):
+        await store.create_run(run(f"{number}"))
+    proxy.add("Query", Refusal("ProvisionedThroughputExceededException"))
+    proxy.add("BatchGetItem", Unprocessed(2))
+    assert [each.ident for each in (await store.runs()).items] == [*"210"]
 
 
 async def test_a_write_whose_answer_was_lost_is_known_as_ones_own(

@@ -27,10 +27,14 @@ QUEUED = "runs-queued"
 """Oldest first."""
 
 KEPT = "runs-kept"
-"""Those that have a keeper, by `kept_until`."""
+"""Those that have a keeper, by `kept_until` in steps of `_STEP`: most beats of a keeper leave the
+place as it is, and so write the run alone."""
 
 UNTOLD = "runs-untold"
 """By `ended_at`."""
+
+_STEP = 10_000_000
+"""Microseconds."""
 
 _UNDER_WAY = "under-way"
 """One group: a run that is claimed between two reads must not be missed by both."""
@@ -116,7 +120,8 @@ class ListedRun:
         if run.state is RunState.QUEUED:
             yield Entry(QUEUED, at, facts)
         if self._is_kept and run.kept_until is not None:
-            yield Entry(KEPT, moment_text(to_micros(run.kept_until)) + number, facts)
+            step = to_micros(run.kept_until) // _STEP * _STEP
+            yield Entry(KEPT, moment_text(step) + number, facts)
         if self.is_untold and run.ended_at is not None:
             yield Entry(UNTOLD, moment_text(to_micros(run.ended_at)) + number, facts)
 

@@ -21,9 +21,14 @@
     untold_runs               runs-untold                   ended_at
 
 Nothing is scanned, and every read is consistent: a list never lags behind what it lists. Each GROUP
-is a state, but QUEUED and RUNNING are one. The runs of a new task, of the year 1970 or of a million
-others cost the same to find: a page is one query and one read of its runs. Only `tasks` reads an
-entry for each task, a few hundred bytes, since it counts them too: a megabyte for some thousands.
+is a state, but QUEUED and RUNNING are one, so that a run which is claimed while they are read is
+never missing. A page of runs is one query and one read of its runs, however many there are. Only
+`tasks` reads an entry of each task, since it counts them too: some hundred bytes, so a megabyte for
+some thousands. Each group of states is a query of its own.
+
+A run and its entries, a run and the moment of a schedule that it alone was started for, a task and
+its former version: what belongs together is written in one transaction, held by the edition of the
+item that was read. Whoever finds it changed reads it again, and decides again.
 
 Nothing has `expires`: runs end by `expired_runs`, together with what the ledger knows of them.
 """

@@ -178,7 +178,7 @@ class HubItems:
                 low=low,
                 high=high,
                 descending=descending,
-                limit=_PAGE if limit and keep else limit,
+                limit=_PAGE if limit and keep else limit and limit - len(found),
                 after=after,
                 keep=keep,
             )
