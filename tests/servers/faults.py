@@ -10,6 +10,7 @@ the client signed arrives unchanged. Each client connection has one connection t
 import argparse
 import asyncio
 import contextlib
+import json
 import signal
 import socket
 import struct
@@ -501,16 +502,21 @@ class _Client(asyncio.Protocol):
             self._end(exchange)
 
     def _answer(self, exchange: _Exchange, status: Status) -> None:
-        body = (
-            '<?xml version="1.0" encoding="UTF-8"?>\n'
-            f"<Error><Code>{status.code}</Code><Message>{status.message}</Message>"
-            "<RequestId>fault</RequestId></Error>"
-        ).encode()
+        if "x-amz-target" in exchange.request.headers:
+            kind = "application/x-amz-json-1.0"
+            body = json.dumps({"__type": status.code, "message": status.message}).encode()
+        else:
+            kind = "application/xml"
+            body = (
+                '<?xml version="1.0" encoding="UTF-8"?>\n'
+                f"<Error><Code>{status.code}</Code><Message>{status.message}</Message>"
+                "<RequestId>fault</RequestId></Error>"
+            ).encode()
         # A client that waits for 100 Continue keeps its body: the next request could not be found.
         closes = exchange.closes or not exchange.body.done
         lines = [
             f"HTTP/1.1 {status.status} {status.code}",
-            "Content-Type: application/xml",
+            f"Content-Type: {kind}",
             f"Content-Length: {len(body)}",
             f"Connection: {'close' if closes else 'keep-alive'}",
             *(f"{name}: {value}" for name, value in status.headers),

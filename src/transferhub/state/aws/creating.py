@@ -143,6 +143,29 @@ async def describe_state(connection: Connection) -> StateFacts:
     )
 
 
+async def differences_of(connection: Connection) -> Sequence[str]:
+    """What of the tables and queues that there are is not as this version needs it, a sentence
+    each.
+
+    Raises:
+        StateError: AWS refuses.
+    """
+    found: list[str] = []
+    with connection.failures():
+        for table in TABLES:
+            if described := await _described(connection, table):
+                name = _table(connection, table).name
+                found += [f"table {name}: {it}" for it in _table_differences(table, described)]
+        for queue in QUEUES:
+            if url := await _url(connection, queue):
+                name = _queue(connection, queue).name
+                found += [
+                    f"queue {name}: {it}"
+                    for it in await _differences_of_queue(connection, queue, url)
+                ]
+    return found
+
+
 async def _wait(patience: Patience, resource: Resource, what: str) -> None:
     """Raises StateError: it took too long."""
     if not await patience.pause():
@@ -363,11 +386,7 @@ async def _create_queue(
 ) -> Resource | None:
     """None where it was there already."""
     resource = _queue(connection, schema)
-    wanted = {
-        "VisibilityTimeout": _seconds(schema.visibility),
-        "MessageRetentionPeriod": _seconds(schema.retention),
-    }
-    redrive = await _redrive(connection, schema)
+    wanted, redrive = _wanted(schema), await _redrive(connection, schema)
     while not (url := await _url(connection, schema)):
         attributes = {**wanted, "SqsManagedSseEnabled": "true"}
         if redrive:
@@ -382,9 +401,23 @@ async def _create_queue(
         else:
             return resource
         await _wait(patience, resource, "cannot be created yet, since it was deleted a moment ago")
-    found = await _attributes(connection, url, *wanted, "RedrivePolicy")
-    _refuse_differences(resource, _queue_differences(wanted, redrive, found))
+    _refuse_differences(resource, await _differences_of_queue(connection, schema, url))
     return None
+
+
+def _wanted(schema: QueueSchema) -> Mapping[str, str]:
+    return {
+        "VisibilityTimeout": _seconds(schema.visibility),
+        "MessageRetentionPeriod": _seconds(schema.retention),
+    }
+
+
+async def _differences_of_queue(
+    connection: Connection, schema: QueueSchema, url: str
+) -> Iterator[str]:
+    wanted = _wanted(schema)
+    found = await _attributes(connection, url, *wanted, "RedrivePolicy")
+    return _queue_differences(wanted, await _redrive(connection, schema), found)
 
 
 async def _redrive(connection: Connection, schema: QueueSchema) -> Mapping[str, Any] | None:
