@@ -56,7 +56,8 @@ class SqsQueue:
             credentials=credentials,
             transport=config.transport,
         )
-        self._queue = Queue(self._client, config.queue_url)
+        # Whoever asks tries again: it knows what else there is to do.
+        self._queue = Queue(self._client, config.queue_url, patience=timedelta(0))
 
     async def receive(self, wait: timedelta) -> Sequence[Message]:
         with self._failures():
@@ -95,7 +96,7 @@ def _refused(error: AwsError, url: str) -> StoreError:
     if isinstance(error.__cause__, StoreError):  # of the credentials
         return error.__cause__
     failed = f"{error.action} of {url} failed"
-    if error.fault is AwsFault.UNREACHABLE:
+    if error.fault is AwsFault.UNREACHABLE and not error.status:
         return TransientError(f"{failed}: {error.detail}", code="unreachable")
     kind, code, advice = _CLASSES.get(error.fault, _OTHER)
     words = error.detail[:_LONGEST_WORDS].rstrip(".")
