@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from math import ceil
@@ -122,6 +122,11 @@ def is_full(lines: int, size: int) -> bool:
     return lines > MOST_LINES or size > MOST_LOG_BYTES
 
 
+def is_cut(lines: int, size: int) -> bool:
+    """Whether enough of a log that was full is gone."""
+    return lines <= MOST_LINES * _KEPT_SHARE and size <= MOST_LOG_BYTES * _KEPT_SHARE
+
+
 def surplus(sizes: Iterable[int], lines: int, size: int) -> int:
     """How many lines of a full log must go.
 
@@ -131,7 +136,7 @@ def surplus(sizes: Iterable[int], lines: int, size: int) -> int:
     """
     gone = 0
     for one in sizes:
-        if lines <= MOST_LINES * _KEPT_SHARE and size <= MOST_LOG_BYTES * _KEPT_SHARE:
+        if is_cut(lines, size):
             break
         gone, lines, size = gone + 1, lines - 1, size - one
     return gone
@@ -142,37 +147,71 @@ _MOST_READS = 5
 """Some 5,000 lines take 60 ms; whoever searches further asks for the next page."""
 
 
-def fill_page(
-    read: Callable[[int, int], Sequence[LogLine]],
-    *,
-    forward: bool,
-    start: int,
-    level: LogLevel,
-    words: str,
-    limit: int,
-) -> LogPage:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What a page of a log shows.
+
+    Attributes:
+        start: the number to begin beyond, in the direction of reading.
+    """
+
+    forward: bool
+    start: int
+    level: LogLevel
+    words: str
+    limit: int
+
+
+def fill_page(read: Callable[[int, int], Sequence[LogLine]], reading: Reading) -> LogPage:
     """Reads lines until a page is full.
 
     Args:
         read: so many lines beyond a number, in the direction of reading.
-        start: the number to begin beyond.
     """
-    sought = words.casefold().split()
+    filling = _filling(reading)
+    wanted = next(filling)
+    while True:
+        try:
+            wanted = filling.send(read(*wanted))
+        except StopIteration as filled:
+            page: LogPage = filled.value
+            return page
+
+
+async def fill_page_from(
+    read: Callable[[int, int], Awaitable[Sequence[LogLine]]], reading: Reading
+) -> LogPage:
+    """As `fill_page`, of lines that have to be waited for."""
+    filling = _filling(reading)
+    wanted = next(filling)
+    while True:
+        lines = await read(*wanted)
+        try:
+            wanted = filling.send(lines)
+        except StopIteration as filled:
+            page: LogPage = filled.value
+            return page
+
+
+def _filling(reading: Reading) -> Generator[tuple[int, int], Sequence[LogLine], LogPage]:
+    """Yields what to read next, takes the lines, and returns the page."""
+    sought = reading.words.casefold().split()
+    limit, start = reading.limit, reading.start
     found: list[LogLine] = []
     place, more = start, True
     for reads in range(_MOST_READS):
         count = _READ_AT_ONCE if reads else limit + 1  # which is all, where nothing is sought
-        lines = read(place, count)
+        lines = yield place, count
         more = len(lines) == count
         for line in lines:
             if len(found) == limit:
                 more = True
                 break
             place = line.number
-            if line.level.rank >= level.rank and line.has(sought):
+            if line.level.rank >= reading.level.rank and line.has(sought):
                 found.append(line)
         if not more or len(found) == limit:
             break
-    first, last = (start + 1, place) if forward else (place, start - 1)
-    ordered = found if forward else found[::-1]
+    first, last = (start + 1, place) if reading.forward else (place, start - 1)
+    ordered = found if reading.forward else found[::-1]
     return LogPage(lines=ordered, first=first, last=last, more=more)

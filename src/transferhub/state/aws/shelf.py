@@ -90,3 +90,22 @@ def name_key(name: str) -> str:
         return text
     digest = blake2b(encoded, digest_size=_DIGEST).hexdigest()
     return encoded[: _LONGEST_NAME - len(digest)].decode(errors="ignore") + digest
+
+
+def changes(sets: Item, adds: Item | None = None) -> When:
+    """An update: what attributes are set to, and what is added to numbers."""
+    given = {**sets, **(adds or {})}
+    parts = [
+        word + ", ".join(f"#{name}{sign} :{name}" for name in of)
+        for word, sign, of in (("SET ", " =", sets), ("ADD ", "", adds))
+        if of
+    ]
+    return When(
+        " ".join(parts),
+        {f":{name}": value for name, value in given.items()},
+        {f"#{name}": name for name in given},
+    )
+
+
+def key_of(item: Item) -> Item:
+    return {"pk": item["pk"], "sk": item["sk"]}

@@ -22,6 +22,7 @@ from transferhub.model.transfer import RunId
 from transferhub.state.sampling import (
     THINNED_STEPS,
     Kept,
+    Reading,
     fill_page,
     floor,
     is_full,
@@ -120,9 +121,10 @@ class MemoryLogs:
 
         last = known[-1].number if known else 0
         start = after if after is not None else before if before is not None else last + 1
-        page = fill_page(
-            read, forward=after is not None, start=start, level=level, words=words, limit=limit
+        reading = Reading(
+            forward=after is not None, start=start, level=level, words=words, limit=limit
         )
+        page = fill_page(read, reading)
         return replace(page, dropped=sum(self._drops(of, known)))
 
     async def purge(self, before: datetime) -> int:

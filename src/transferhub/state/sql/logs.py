@@ -9,7 +9,7 @@ from datetime import datetime
 from transferhub.model.history import HistoryOf, LogLevel, LogLine, LogPage, OfRun
 from transferhub.model.run import TaskId
 from transferhub.model.transfer import RunId
-from transferhub.state.sampling import MOST_SURPLUS, fill_page, is_full, surplus
+from transferhub.state.sampling import MOST_SURPLUS, Reading, fill_page, is_full, surplus
 from transferhub.state.sql.codec import from_text, to_text, to_words
 from transferhub.state.sql.database import Database
 from transferhub.state.sql.dialects import Columns, Row
@@ -76,15 +76,18 @@ class SqlLogs:
         )
 
         def read(session: Session) -> LogPage:
-            page = fill_page(
-                lambda place, count: [
-                    _from_row(row) for row in session.fetch(_NAMES, source, ident, place, count)
-                ],
+            reading = Reading(
                 forward=after is not None,
                 start=_start(session, column, ident, after if after is not None else before),
                 level=level,
                 words=words,
                 limit=limit,
+            )
+            page = fill_page(
+                lambda place, count: [
+                    _from_row(row) for row in session.fetch(_NAMES, source, ident, place, count)
+                ],
+                reading,
             )
             [(dropped,)] = session.fetch(
                 "sum(dropped) AS dropped", f"FROM logs WHERE {column} = ?", ident
