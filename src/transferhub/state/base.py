@@ -306,7 +306,8 @@ class TaskStore(RunStore, Protocol):
 
     async def delete_task(self, ident: TaskId, *, with_runs: bool) -> bool:
         """Deletes the task, and its runs and versions if asked; False where there is no task. What
-        the ledger knows of its runs stays: see `Ledger.purge`."""
+        the ledger knows of its runs stays: see `Ledger.purge`. Runs may go in steps, the task last:
+        where it was interrupted, once more goes on."""
 
     async def tasks(
         self,

@@ -30,6 +30,7 @@ from transferhub.state.cursors import EXPIRED_RUNS, RUNS, read_cursor, write_cur
 from transferhub.state.refusals import run_changed, run_exists, run_lost
 from transferhub.state.values import to_micros
 
+_TRIES = 5
 _CLAIMABLE = 10
 _QUERIES_AT_ONCE = 16
 _FEWEST_EXPIRED = 100
@@ -50,13 +51,16 @@ class AwsRuns:
         listed = ListedRun(run=run, number=await self._items.next_number())
         at = None if run.scheduled_at is None else moment_key(run.task, run.scheduled_at)
         moment = [] if at is None else [Put({**at, "ident": run.ident}, ABSENT)]
-        while not await self._items.change(None, listed, *moment):
+        for _ in range(_TRIES):
+            if await self._items.change(None, listed, *moment):
+                return run
             kept = None if at is None else await self._of_moment(at)
             if kept is not None:
                 return kept
             if await self._find(run.ident) is not None:
                 raise run_exists(run.ident)
-        return run
+            # What stood in the way was deleted in between.
+        raise run_changed(run.ident)
 
     async def get_run(self, ident: RunId) -> Run | None:
         found = await self._find(ident)

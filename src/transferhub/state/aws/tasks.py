@@ -113,15 +113,13 @@ class AwsTaskStore(AwsRuns):
         return [found[version] for version in sorted(found, reverse=True)][:limit]
 
     async def delete_task(self, ident: TaskId, *, with_runs: bool) -> bool:
-        """As the port says, but its runs and versions go first, in steps, and the task last: where
-        it was interrupted, once more goes on."""
+        """Its runs and versions go before the task, and once more after it."""
         if not with_runs:
             return await self._delete_task(ident, keeps_version=True)
         if await self._find_task(ident) is None:
             return False
         await self._delete_history(ident)
         found = await self._delete_task(ident, keeps_version=False)
-        # What came in between.
         await self._delete_history(ident)
         return found
 
