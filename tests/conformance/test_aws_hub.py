@@ -9,7 +9,7 @@ import pytest
 from tests.conformance.aws_states import aws_state
 from tests.conformance.conftest import INSTANCES
 from tests.conformance.fleets import FleetSuite
-from tests.conformance.histories import LogsSuite
+from tests.conformance.histories import LogsSuite, SamplesSuite
 from tests.conformance.inboxes import InboxSuite
 from tests.conformance.ledger_facts import FakeClock
 from tests.conformance.people import AuditSuite, VaultSuite
@@ -19,11 +19,12 @@ from transferhub.state.aws.connection import Connection
 from transferhub.state.aws.fleet import AwsFleet
 from transferhub.state.aws.inbox import AwsInbox
 from transferhub.state.aws.logs import AwsLogs
+from transferhub.state.aws.samples import AwsSamples
 from transferhub.state.aws.seats import AwsSeats
 from transferhub.state.aws.vault import AwsVault
 from transferhub.state.base import Fleet, Seats
 from transferhub.state.events import Inbox
-from transferhub.state.history import Logs
+from transferhub.state.history import Logs, Samples
 from transferhub.state.people import Audit, Vault
 
 Ask = Callable[[str, Mapping[str, Any]], Coroutine[Any, Any, dict[str, Any]]]
@@ -35,7 +36,7 @@ async def connection(request: pytest.FixtureRequest) -> AsyncIterator[Connection
     server = request.getfixturevalue("moto_s3" if on_moto else "ministack")
     async with aws_state(server.endpoint) as opened:
         if on_moto:
-            opened.dynamodb.ask = one_by_one(opened.dynamodb.ask)  # type: ignore[method-assign]
+            opened.dynamodb.ask = one_by_one(opened.dynamodb.ask)  # type: ignore[assignment, method-assign]
         yield opened
 
 
@@ -86,6 +87,11 @@ def many_logs(connection: Connection) -> Sequence[Logs]:
     return [AwsLogs(connection) for _ in range(INSTANCES)]
 
 
+@pytest.fixture
+def many_samples(connection: Connection) -> Sequence[Samples]:
+    return [AwsSamples(connection) for _ in range(INSTANCES)]
+
+
 class TestSeats(SeatsSuite):
     pass
 
@@ -107,4 +113,8 @@ class TestVault(VaultSuite):
 
 
 class TestLogs(LogsSuite):
+    pass
+
+
+class TestSamples(SamplesSuite):
     pass
