@@ -43,11 +43,7 @@ log = logging.getLogger(__name__)
 _SHORT_PAUSE, _LONG_PAUSE = 0.02, 0.5
 """Seconds between looks for work while there is none."""
 
-_FLUSH_SECONDS = 0.25
 _FLUSH_RESULTS = 500
-_AHEAD_SECONDS = 0.25
-"""Work is leased for so long at the present pace: small leases cost the ledger more than copying
-costs the worker, and large ones leave other workers idle at the end."""
 
 _MOST_LEASES = 1_000
 _DELETE_BATCH = 500
@@ -124,6 +120,7 @@ class Worker:
         self.ident = ident
         self._run = run
         self._ledger = ledger
+        self._gather = ledger.gather.total_seconds()
         self._replication = replication
         self._tuning = tuning
         self._clock = clock
@@ -139,6 +136,7 @@ class Worker:
         self._idle.set()
         self._results = _Results()
         self._news = asyncio.Event()
+        self._enough = asyncio.Event()
         self._room = asyncio.Event()
         self._grown = asyncio.Event()
         self._trouble_since: float | None = None
@@ -210,7 +208,7 @@ class Worker:
         return await self._ledger.lease(
             self._run,
             self.ident,
-            limit=min(max(self._slots * 2, 16, self._pace.within(_AHEAD_SECONDS)), _MOST_LEASES),
+            limit=min(max(self._slots * 2, 16, self._pace.within(self._gather)), _MOST_LEASES),
             max_bytes=self._tuning.memory_bytes,
             duration=self._tuning.lease,
         )
@@ -240,8 +238,9 @@ class Worker:
         while True:
             await self._news.wait()
             if len(self._results) < _FLUSH_RESULTS and self._busy:
-                await asyncio.sleep(_FLUSH_SECONDS)
+                await _first(self._enough, self._idle, seconds=self._gather)
             self._news.clear()
+            self._enough.clear()
             await self._tell()
 
     async def _tell(self) -> None:
@@ -286,6 +285,8 @@ class Worker:
                 if not self._busy:
                     self._idle.set()
                 self._news.set()
+                if len(self._results) >= _FLUSH_RESULTS:
+                    self._enough.set()
             self._pace.count += len(job)
         task = asyncio.current_task()
         assert task is not None

@@ -39,6 +39,11 @@ class Ledger(Protocol):
     cannot be reached or written (a full disk).
     """
 
+    @property
+    def gather(self) -> timedelta:
+        """For how long it pays to gather ends of work before they are told, and to lease work
+        ahead: longer where each verb has its price."""
+
     async def record(
         self, run: RunId, transfers: Sequence[Transfer], shards: Sequence[Shard] = ()
     ) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from fnmatch import translate
 from typing import TypeVar
 
@@ -18,6 +19,10 @@ from transferhub.model.transfer import (
 
 HISTORY_LIMIT = 20
 """The newest failed attempts that are kept of a transfer."""
+
+GATHER = timedelta(seconds=0.25)
+"""See `Ledger.gather`: of a ledger whose verbs cost time alone. Small leases cost it more than
+copying costs the worker, and large ones leave other workers idle at the end."""
 
 START_STATES = frozenset({TransferState.WAITING, TransferState.HELD, TransferState.ARCHIVED})
 """A transfer may be recorded in one of these."""

@@ -34,6 +34,7 @@ from transferhub.state.cursors import read_key_cursor, write_key_cursor
 from transferhub.state.memory.book import AT_ONCE, Book, Entry, Work
 from transferhub.state.rules import (
     END_STATES,
+    GATHER,
     attempts_after_part,
     check_start,
     fair_batch,
@@ -44,6 +45,8 @@ from transferhub.state.rules import (
 
 class MemoryLedger:
     """A complete Ledger that keeps everything in memory."""
+
+    gather = GATHER
 
     def __init__(self, clock: Clock = utc_now) -> None:
         self._clock = clock

@@ -27,7 +27,7 @@ from transferhub.model.transfer import (
     WorkerId,
 )
 from transferhub.state.cursors import read_key_cursor
-from transferhub.state.rules import check_start
+from transferhub.state.rules import GATHER, check_start
 from transferhub.state.sql import (
     dead_letters,
     ending,
@@ -48,6 +48,8 @@ _PURGED_AT_ONCE = 2_000
 
 class SqlLedger:
     """A Ledger in SQLite or PostgreSQL; each verb is one transaction."""
+
+    gather = GATHER
 
     def __init__(self, database: Database, clock: Clock = utc_now) -> None:
         self._database = database

@@ -1,0 +1,226 @@
+"""How work is found, and given to a worker."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import IntEnum
+
+from transferhub.aws.table import MOST_ACTIONS
+from transferhub.model.transfer import Lease, Part, RunId, TransferState, WorkerId, WorkKind
+from transferhub.state.aws.chunk import Chunk, PartEntry
+from transferhub.state.aws.group import AT_ONCE, Entry, Group
+from transferhub.state.aws.groups import Change, Groups
+from transferhub.state.aws.settling import part_ident, pause
+from transferhub.state.aws.verbs import move
+from transferhub.state.aws.work import Row
+from transferhub.state.rules import fair_batch, weight
+
+_MOST_OWNERS = MOST_ACTIONS - 2
+"""Rows that one transaction changes beside the sums."""
+
+
+class Stream(IntEnum):
+    """The kinds of work that take turns in a batch."""
+
+    PARTS = 0
+    AGAIN = 1  # retries, leases that ran out, and FINISH
+    FRESH = 2
+
+
+@dataclass(slots=True)
+class Piece:
+    """What can be leased."""
+
+    group: Group
+    entry: Entry
+    chunk: Chunk | None = None
+    part: PartEntry | None = None
+
+    @property
+    def owner(self) -> bytes:
+        """The row that its lease is written to."""
+        return self.group.sort_key if self.chunk is None else b"chunk" + self.chunk.sort_key
+
+    @property
+    def weight(self) -> int:
+        if self.part is None:
+            return self.entry.weight
+        return weight(WorkKind.PART, self.entry.transfer.action, self.part.part.size)
+
+
+@dataclass(slots=True)
+class Found:
+    """What may start now, by stream; and the rows that were looked at."""
+
+    streams: list[list[Piece]] = field(default_factory=lambda: [[] for _ in Stream])
+    groups: dict[bytes, Group] = field(default_factory=dict)
+    chunks: dict[bytes, Chunk] = field(default_factory=dict)
+
+    def has(self, stream: Stream, count: int) -> bool:
+        return len(self.streams[stream]) >= count
+
+
+async def find(groups: Groups, told: Iterable[Row], now: int, limit: int) -> Found:
+    """Up to about `limit` pieces of each stream: of the rows that messages told of, and of those
+    that the index of work has."""
+    found = Found()
+    rows = [*told]
+    for row in rows:
+        if not row.is_chunk:
+            await _look_into(groups, found, row.sort_key, now)
+    await _add_chunks(groups, found, [row.sort_key for row in rows if row.is_chunk], now)
+    for stream, name in ((Stream.PARTS, "parts"), (Stream.AGAIN, "again"), (Stream.FRESH, "fresh")):
+        if found.has(stream, limit):
+            continue  # messages told of enough
+        async for sort_keys in _due(groups, name, now, found, stream, limit):
+            if stream is Stream.PARTS:
+                await _add_chunks(groups, found, sort_keys, now)
+                continue
+            for sort_key in sort_keys:
+                await _look_into(groups, found, sort_key, now)
+                if found.has(stream, limit):
+                    break
+    return found
+
+
+async def _due(
+    groups: Groups, name: str, now: int, found: Found, stream: Stream, limit: int
+) -> AsyncIterator[Sequence[bytes]]:
+    async for sort_keys in groups.due(name, now):
+        yield sort_keys
+        if found.has(stream, limit):
+            return
+
+
+async def _look_into(groups: Groups, found: Found, sort_key: bytes, now: int) -> None:
+    if sort_key in found.groups:
+        return
+    group = await groups.at(sort_key)
+    if group is None:
+        return
+    found.groups[sort_key] = group
+    for entry in group.startable(now):
+        stream = Stream.FRESH if entry.due == AT_ONCE else Stream.AGAIN
+        found.streams[stream].append(Piece(group, entry))
+
+
+async def _add_chunks(groups: Groups, found: Found, sort_keys: Sequence[bytes], now: int) -> None:
+    new = [at for at in dict.fromkeys(sort_keys) if at not in found.chunks]
+    for sort_key, chunk in (await groups.chunks(new, kept=False)).items():
+        found.chunks[sort_key] = chunk
+        group = await groups.of_key(chunk.key)
+        entry = group.find(chunk.key)
+        if (entry is None or entry.generation != chunk.generation) and not group.is_read:
+            group = await groups.at(group.sort_key) or group
+            entry = group.find(chunk.key)
+        if entry is None or entry.generation != chunk.generation:
+            continue  # of an upload that was given up, or is about to be planned
+        found.streams[Stream.PARTS] += [
+            Piece(group, entry, chunk, part) for part in chunk.startable(now)
+        ]
+
+
+class Leasing:
+    """Gives work of one run to one worker."""
+
+    def __init__(
+        self,
+        groups: Groups,
+        run: RunId,
+        worker: WorkerId,
+        *,
+        token: str,
+        now: int,
+        duration: timedelta,
+        expires: int,
+    ) -> None:
+        self._groups = groups
+        self._run = run
+        self._worker = worker
+        self._token = token
+        self._now = now
+        self._until = now + micros_of(duration)
+        self._expires = expires
+
+    async def give(
+        self, told: Sequence[Row], *, limit: int, max_bytes: int, turn: int
+    ) -> tuple[list[Lease], Found]:
+        """Leases, and what was looked at for them."""
+        tries = 0
+        while True:
+            self._groups.age()
+            found = await find(self._groups, told, self._now, limit)
+            batch = fair_batch(
+                found.streams,
+                lambda piece: piece.weight,
+                limit=limit,
+                max_bytes=max_bytes,
+                first=turn,
+            )
+            given = await self._write(batch)
+            if given or not batch:
+                return [await self._lease(piece) for piece in given], found
+            # Others were quicker. What they left is found at the next look.
+            tries += 1
+            await pause(tries)
+
+    async def _write(self, batch: Sequence[Piece]) -> list[Piece]:
+        """Those that were given; others came first to the rest."""
+        given: list[Piece] = []
+        for pieces in _together(batch):
+            change = self._groups.change(self._expires)
+            for piece in pieces:
+                self._take(piece, change)
+            if await self._groups.commit(change):
+                given += pieces
+        return given
+
+    def _take(self, piece: Piece, change: Change) -> None:
+        owner = piece.part or piece.entry
+        owner.token, owner.worker, owner.due = self._token, str(self._worker), self._until
+        owner.attempts += 1
+        if piece.chunk is None:
+            change.take(piece.group)
+            move(piece.group, piece.entry, TransferState.LEASED, change)
+        else:
+            change.chunks[piece.chunk.sort_key] = piece.chunk
+            piece.chunk.is_changed = True
+
+    async def _lease(self, piece: Piece) -> Lease:
+        entry, part, chunk = piece.entry, piece.part, piece.chunk
+        parts: tuple[Part, ...] = ()
+        if part is None and entry.finish and entry.generation:
+            chunks = await self._groups.all_chunks(entry.generation)
+            parts = tuple(sorted(at.part for chunk in chunks for at in chunk.parts))
+        ident = entry.transfer.key
+        if part is not None and chunk is not None:
+            ident = part_ident(chunk.generation, chunk.number, part.part.number)
+        return Lease(
+            run=self._run,
+            ident=ident,
+            token=self._token,
+            kind=entry.kind if part is None else WorkKind.PART,
+            transfer=entry.transfer,
+            attempt=(part or entry).attempts,
+            part=None if part is None else part.part,
+            upload=entry.upload,
+            parts=parts,
+        )
+
+
+def micros_of(duration: timedelta) -> int:
+    return duration // timedelta(microseconds=1)
+
+
+def _together(batch: Sequence[Piece]) -> list[list[Piece]]:
+    """Pieces by the transactions that write their leases: those of one row in one."""
+    by_owner: dict[bytes, list[Piece]] = {}
+    for piece in batch:
+        by_owner.setdefault(piece.owner, []).append(piece)
+    owners = [*by_owner.values()]
+    return [
+        [piece for pieces in owners[start : start + _MOST_OWNERS] for piece in pieces]
+        for start in range(0, len(owners), _MOST_OWNERS)
+    ]
