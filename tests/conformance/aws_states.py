@@ -9,6 +9,7 @@ from tests.servers.endpoint import Endpoint
 from transferhub.state.aws.connection import Connection, Endpoints
 from transferhub.state.aws.creating import create_state, delete_state
 from transferhub.stores.s3.credentials import Credentials, StaticCredentials
+from transferhub.stores.s3.transport import TransportConfig
 
 
 def connection_to(
@@ -22,6 +23,7 @@ def connection_to(
         credentials=StaticCredentials(
             Credentials(access_key=endpoint.access_key_id, secret_key=endpoint.secret_access_key)
         ),
+        transport=TransportConfig(ca_bundle=endpoint.ca_bundle),
         patience=patience,
     )
 
