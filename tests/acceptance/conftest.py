@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.acceptance.aws import Aws
 from tests.acceptance.command import Dth
 from tests.acceptance.hub import Desk
 from tests.acceptance.places import Place
 from tests.conftest import BucketFactory
 from tests.servers.boto import Boto
 from tests.servers.endpoint import Endpoint
+from tests.servers.ministack import MinistackServer
 from tests.servers.moto import MotoServer
 from tests.servers.rclone import RcloneS3
 from tests.servers.seaweedfs import SeaweedFS
@@ -84,6 +86,19 @@ def moto_pair(dth: Dth, moto_source: Place, moto_destination: Place) -> Dth:
 def rclone_destination(rclone_s3: RcloneS3, make_place: PlaceFactory) -> Place:
     """A bucket on `rclone serve s3`, which keeps less than others."""
     return make_place(rclone_s3.endpoint)
+
+
+@pytest.fixture
+def aws(ministack: MinistackServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
+    """A state on AWS for this test alone, which the test's own process reaches, too."""
+    with Aws.created(ministack.endpoint, monkeypatch.setenv) as aws:
+        yield aws
+
+
+@pytest.fixture
+def aws_pair(pair: Dth, aws: Aws) -> Dth:
+    """`pair` with its state there."""
+    return aws.used_by(pair)
 
 
 @pytest.fixture

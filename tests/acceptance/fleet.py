@@ -23,14 +23,18 @@ def up(dth: Dth, scope: ExitStack, *words: object) -> Running:
     return running
 
 
-def on_machine(dth: Dth, name: str, url: str) -> Dth:
-    """The same command with a folder of its own, and a shared database."""
+def on_machine(dth: Dth, name: str, url: str = "") -> Dth:
+    """The same command with a folder of its own.
+
+    Args:
+        url: of a database that it shares; "" where it shares another state.
+    """
     folder = dth.folder / name
     folder.mkdir()
     return Dth(
         folder=folder,
         endpoints=dth.endpoints,
-        variables={**dth.variables, "DTH_DATABASE": url},
+        variables={**dth.variables, **({"DTH_DATABASE": url} if url else {})},
         secrets=dth.secrets,
     )
 

@@ -31,7 +31,7 @@ COMMANDS: Mapping[str, str] = {
     "up": "Start the hub: tasks, schedules, API, and their runs on this machine.",
     "worker": "Carry runs of a hub on this machine, too.",
     "database": "Show, upgrade, back up and restore the database.",
-    "aws": "Create, show and delete a state on AWS.",
+    "aws": "Create, show and delete a state on AWS, and print its IAM policies.",
     "doctor": "Check settings, versions, stores and clock.",
 }
 """Name to what it does, as the overview says it; known without loading any command."""

@@ -9,12 +9,15 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TypeVar
+from pathlib import Path
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from transferhub.errors import InputError
 from transferhub.hosts.hub_state import HubState, SharedState
+from transferhub.hosts.s3 import proxy_of
 from transferhub.hosts.sql_state import SqlAdapters
+from transferhub.state.aws.access import Role, policy
 from transferhub.state.aws.connection import (
     SCHEME,
     AwsPlace,
@@ -28,12 +31,18 @@ from transferhub.state.aws.creating import (
     create_state,
     delete_state,
     describe_state,
+    differences_of,
 )
+from transferhub.state.aws.ledger import AwsLedger
+from transferhub.state.aws.schema import WORK
+from transferhub.state.aws.tasks import AwsTaskStore
 from transferhub.state.base import Ledger, TaskStore
 from transferhub.stores.s3.credentials import CredentialSource
+from transferhub.stores.s3.transport import TransportConfig
 
 T = TypeVar("T")
 
+_ACCOUNT_DIGITS = 12
 _PATIENCE = timedelta(seconds=30)
 
 
@@ -48,29 +57,40 @@ def open_connection(
 
     Args:
         url: aws://NAME.
-        field: names the place where its region or profile is at fault.
+        field: names the place where its region or profile is at fault; "" for these fields.
 
     Raises:
         InputError: no region is known, or there is no such profile.
     """
     place = parse_place(url, field=field) if isinstance(url, str) else url
-    region = _region(place, env)
+    region = _region(place, env, field)
+    endpoints = Endpoints.of(region, env)
+    return Connection(
+        place.name,
+        region=region,
+        endpoints=endpoints,
+        credentials=_credentials(place, region, field),
+        transport=_transport(endpoints, env),
+        patience=patience,
+    )
+
+
+def _region(place: AwsPlace, env: Mapping[str, str], field: str) -> str:
+    """Raises InputError: nothing names one."""
+    region = _named_region(place, env)
     if not region:
+        if not field:
+            sentence = "is needed: neither AWS_REGION nor the AWS configuration names one"
+            raise InputError("region", sentence)
         raise InputError(
             field,
             f"names no region for {place.name}, and neither AWS_REGION nor the AWS configuration"
             f" does; write aws://{place.name}?region=eu-west-1",
         )
-    return Connection(
-        place.name,
-        region=region,
-        endpoints=Endpoints.of(region, env),
-        credentials=_credentials(place, region, field),
-        patience=patience,
-    )
+    return region
 
 
-def _region(place: AwsPlace, env: Mapping[str, str]) -> str:
+def _named_region(place: AwsPlace, env: Mapping[str, str]) -> str:
     """As AWS's own tools take it: a profile that was named wins over the variables."""
     named = env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION") or ""
     if place.region or (named and not place.profile):
@@ -82,13 +102,22 @@ def _region(place: AwsPlace, env: Mapping[str, str]) -> str:
     return configured_region(place.profile) or named
 
 
+def _transport(endpoints: Endpoints, env: Mapping[str, str]) -> TransportConfig:
+    """With the proxy and the CA bundle that AWS's own tools would take."""
+    bundle = env.get("AWS_CA_BUNDLE", "")
+    return TransportConfig(
+        ca_bundle=Path(bundle) if bundle else None, proxy=proxy_of(endpoints.dynamodb, env)
+    )
+
+
 def _credentials(place: AwsPlace, region: str, field: str) -> CredentialSource:
     from transferhub.stores.s3.chain import ResolvedCredentials  # noqa: PLC0415 - as above
 
     try:
         return ResolvedCredentials(profile=place.profile, region=region)
     except InputError as error:
-        raise InputError(field, error.message.removeprefix(f"{error.field}: ")) from None
+        sentence = error.message.removeprefix(f"{error.field}: ")
+        raise InputError(field or "profile", sentence) from None
 
 
 class AwsAdapters:
@@ -105,16 +134,21 @@ class AwsAdapters:
         stack.push_async_callback(connection.aclose)
 
     async def ledger(self) -> Ledger:
-        return await self._in_database.ledger()
+        if self._ledger is None:
+            self._ledger = await AwsLedger.open(self._connection)
+            self._stack.push_async_callback(self._ledger.aclose)
+        return self._ledger
 
     async def tasks(self) -> TaskStore:
-        return await self._in_database.tasks()
+        return AwsTaskStore(self._connection)
 
     async def shared(self) -> SharedState:
-        return await self._in_database.shared()
+        from transferhub.hosts import aws_hub  # noqa: PLC0415 - a transfer needs none of it
+
+        return aws_hub.shared_state(await self.ledger(), self._connection)
 
     async def whole(self) -> HubState:
-        return await self._in_database.whole()
+        return HubState.of(await self.shared(), await self._in_database.people())
 
 
 # The verbs of `dth aws`. Each blocks to its end.
@@ -155,9 +189,25 @@ def describe(place: AwsPlace) -> StateFacts:
     return _with(place, describe_state)
 
 
+def policy_of(place: AwsPlace, role: str, account: str) -> dict[str, Any]:
+    """An IAM policy, for JSON.
+
+    Args:
+        role: the value of a `Role`.
+        account: "" for whichever it is given in.
+
+    Raises:
+        InputError: no region is known, or that is no account.
+    """
+    if account and not (account.isdecimal() and len(account) == _ACCOUNT_DIGITS):
+        raise InputError("account", f"{account!r} is none; an account is twelve digits")
+    region = _region(place, os.environ, field="")
+    return policy(Role(role), place.name, region=region, account=account or "*")
+
+
 def _with(place: AwsPlace, work: Callable[[Connection], Awaitable[T]]) -> T:
     async def framed() -> T:
-        connection = open_connection(place, os.environ, field="region")
+        connection = open_connection(place, os.environ, field="")
         try:
             return await work(connection)
         finally:
@@ -169,11 +219,13 @@ def _with(place: AwsPlace, work: Callable[[Connection], Awaitable[T]]) -> T:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reached:
     """Attributes:
-    seconds: that the first answer took, and all of them together.
+    seconds: that one question took.
+    differences: of its tables and queues from what this version needs, a sentence each.
     """
 
     facts: StateFacts
     seconds: float
+    differences: Sequence[str]
 
 
 async def reach(url: str, patience: timedelta) -> Reached:
@@ -185,8 +237,11 @@ async def reach(url: str, patience: timedelta) -> Reached:
     """
     connection = open_connection(url, os.environ, field="ledger", patience=patience)
     try:
-        begun = time.monotonic()
         facts = await describe_state(connection)
-        return Reached(facts=facts, seconds=time.monotonic() - begun)
+        begun = time.monotonic()
+        with connection.failures():
+            await connection.queue(WORK)
+        seconds = time.monotonic() - begun
+        return Reached(facts=facts, seconds=seconds, differences=await differences_of(connection))
     finally:
         await connection.aclose()

@@ -38,7 +38,7 @@ from transferhub.hosts.steering import Steering
 from transferhub.launchers.pipes import receive
 from transferhub.model.clock import utc_now
 from transferhub.model.limits import TaskLimits
-from transferhub.model.run import Run, RunOrder, RunState, Task, Trigger
+from transferhub.model.run import UNDER_WAY_STATES, Run, RunOrder, RunState, Task, Trigger
 from transferhub.model.schedule import Schedule
 from transferhub.model.transfer import RunId
 from transferhub.plugins.objects.event_scan import Following
@@ -149,7 +149,7 @@ class _Carriage:
         working = asyncio.ensure_future(work)
         services = [
             asyncio.ensure_future(self._listen()),
-            asyncio.ensure_future(self._unless_lost(keep(state, run, task), working)),
+            asyncio.ensure_future(self._unless_lost(keep(state, run, task), working, state)),
         ]
         try:
             await working
@@ -161,12 +161,23 @@ class _Carriage:
             await asyncio.gather(*services, return_exceptions=True)
 
     async def _unless_lost(
-        self, keeping: Coroutine[Any, Any, None], working: asyncio.Future[None]
+        self, keeping: Coroutine[Any, Any, None], working: asyncio.Future[None], state: State
     ) -> None:
         try:
             await keeping
         except LeaseLostError:
-            working.cancel()
+            if not await self._has_ended(state):
+                working.cancel()
+
+    async def _has_ended(self, state: State) -> bool:
+        """Whether the run was this keeper's to its end, of which something may be left to tell."""
+        try:
+            run = await state.tasks.get_run(self._assignment.run)
+        except StateError:
+            return False
+        if run is None or run.keeper != self._assignment.keeper:
+            return False
+        return run.state not in UNDER_WAY_STATES
 
     # Carrying
 

@@ -7,7 +7,7 @@ import platform
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -85,30 +85,97 @@ def _versions() -> Iterator[Finding]:
 
 
 async def _state(settings: Settings) -> list[Finding]:
-    found = []
     try:
         settings.state.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(settings.state).free
-        found.append(
-            Finding(
-                name="free space",
-                value=f"{format_bytes(free)} in {settings.state}",
-                level="ok" if free > _LITTLE_SPACE else "warning",
-                advice="" if free > _LITTLE_SPACE else "free some, or choose --state elsewhere",
-            )
-        )
-        async with AsyncExitStack() as stack:
-            await adapters_of(StatePlace.of(settings), stack).ledger()
-        found.append(Finding(name="database", value="can be used"))
-        found.append(Finding(name="disk use", value=_told_use(disk_use(settings))))
     except OSError as error:
         advice = f"{error.strerror}: choose a folder that you may write, with --state"
-        found.append(Finding(name="state", value=str(settings.state), level="error", advice=advice))
+        return [Finding(name="state", value=str(settings.state), level="error", advice=advice)]
+    found = [
+        Finding(
+            name="free space",
+            value=f"{format_bytes(free)} in {settings.state}",
+            level="ok" if free > _LITTLE_SPACE else "warning",
+            advice="" if free > _LITTLE_SPACE else "free some, or choose --state elsewhere",
+        )
+    ]
+    place = StatePlace.of(settings)
+    if place.is_whole or place.has_database:
+        found += await _database(settings, place)
+    if place.ledger:
+        found += await _ledger(place)
+    return found
+
+
+async def _database(settings: Settings, place: StatePlace) -> list[Finding]:
+    try:
+        async with AsyncExitStack() as stack:
+            await adapters_of(replace(place, ledger=""), stack).ledger()
+        return [
+            Finding(name="database", value="can be used"),
+            Finding(name="disk use", value=_told_use(disk_use(settings))),
+        ]
     except TransferHubError as error:
-        found.append(
+        return [
             Finding(name="database", value="cannot be used", level="error", advice=error.message)
+        ]
+
+
+async def _ledger(place: StatePlace) -> list[Finding]:
+    from transferhub.hosts.aws_state import reach  # noqa: PLC0415 - a client of AWS, where wanted
+
+    try:
+        reached = await reach(place.ledger, place.patience)
+    except TransferHubError as error:
+        return [
+            Finding(
+                name="state on AWS", value="cannot be used", level="error", advice=error.message
+            )
+        ]
+    facts = reached.facts
+    found = [
+        Finding(
+            name="state on AWS",
+            value=f"{facts.name} in {facts.region}, answers in {reached.seconds * 1000:.0f} ms",
+        )
+    ]
+    found += [
+        Finding(
+            name=f"table {table.name}",
+            value=f"{table.status.lower()}, {table.items} items, {format_bytes(table.size)}",
+            level="ok" if table.status == "ACTIVE" else "warning",
+            advice="" if table.status == "ACTIVE" else "wait until it is active",
+        )
+        for table in facts.tables
+    ]
+    found += [
+        Finding(
+            name=f"queue {queue.name}",
+            value=f"{queue.waiting} messages wait, {queue.in_flight} are worked on,"
+            f" {queue.delayed} are due later",
+        )
+        for queue in facts.queues
+    ]
+    found += [
+        Finding(name="state on AWS", value="does not fit", level="error", advice=difference)
+        for difference in reached.differences
+    ]
+    if facts.dead:
+        found.append(
+            Finding(
+                name="dead-letter queue",
+                value=f"{facts.dead} messages",
+                level="warning",
+                advice=_DEAD_ADVICE,
+            )
         )
     return found
+
+
+_DEAD_ADVICE = (
+    "workers died of this work again and again: the next worker of the run counts it as failed;"
+    " see `dth failures RUN`"
+)
 
 
 def _told_use(use: DiskUse) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Self
 
 from transferhub.state.base import Fleet, Ledger, Seats, TaskStore
 from transferhub.state.events import Inbox
@@ -27,9 +28,23 @@ class SharedState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HubState(SharedState):
-    """With what its servers need alone: who may come, and whom they tell."""
+class PeopleState:
+    """What its servers need alone: who may come, and whom they tell."""
 
     people: People
     channels: ChannelStore
     outbox: Outbox
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubState(SharedState):
+    """Both."""
+
+    people: People
+    channels: ChannelStore
+    outbox: Outbox
+
+    @classmethod
+    def of(cls, shared: SharedState, people: PeopleState) -> Self:
+        parts = [(at.name, part) for part in (shared, people) for at in fields(part)]
+        return cls(**{name: getattr(part, name) for name, part in parts})

@@ -15,6 +15,7 @@ from transferhub.hosts.settings import Settings
 from transferhub.hosts.sql_state import SqlAdapters
 from transferhub.state.base import Ledger, TaskStore
 
+_FILE = "dth.sqlite3"
 _PATIENCE = timedelta(seconds=30)
 
 
@@ -46,7 +47,12 @@ class StatePlace:
     @property
     def database_url(self) -> str:
         """May hold a password."""
-        return self.database or f"sqlite:///{self.folder / 'dth.sqlite3'}"
+        return self.database or f"sqlite:///{self.folder / _FILE}"
+
+    @property
+    def has_database(self) -> bool:
+        """One is named, or there already."""
+        return bool(self.database) or (self.folder / _FILE).exists()
 
     @property
     def is_private(self) -> bool:

@@ -10,6 +10,7 @@ import pytest
 
 from tests.unit.cli.fake_host import dth
 from transferhub import __version__
+from transferhub.cli.commands.aws import ROLES
 from transferhub.cli.grouped import SECTIONS, SETTINGS, Command, Family, section_of
 from transferhub.cli.options import (
     ADDRESSINGS,
@@ -24,6 +25,7 @@ from transferhub.cli.root import COMMANDS, root
 from transferhub.engine.compare import CompareMode
 from transferhub.plugins.objects.location import Location
 from transferhub.plugins.objects.spec import ObjectsSpec
+from transferhub.state.aws.access import Role
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -151,6 +153,7 @@ FLAGS = {
     "aws create-state": OF_AWS | {"--json", "--backups", "--protected"},
     "aws show-state": OF_AWS | {"--json"},
     "aws delete-state": OF_AWS | {"--json", "--yes"},
+    "aws policy": OF_AWS | {"--role", "--account"},
     "doctor": ALL,
 }
 ARGUMENTS = {
@@ -308,6 +311,10 @@ def test_the_values_that_help_names_are_those_of_the_spec() -> None:
     assert list(ADDRESSINGS) == location["addressing"]["enum"]
     places = {"scheme", "environment", "bucket", "prefix", "path", "credential"}
     assert set(SIDE_FIELDS.values()) == set(location) - places
+
+
+def test_the_roles_of_a_policy_are_those_that_there_are() -> None:
+    assert list(ROLES) == list(Role)
 
 
 def test_the_reference_is_current() -> None:

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from transferhub.cli.app import App
-from transferhub.cli.documents import Document, as_json
+from transferhub.cli.documents import Document, as_json, print_json
 from transferhub.cli.exits import ExitCode
-from transferhub.cli.grouped import Command, Family, Option
+from transferhub.cli.grouped import Choice, Command, Family, Option
 from transferhub.cli.job import Params
 from transferhub.cli.text import NOTHING, counted, table
 from transferhub.hosts.masking import masked
 from transferhub.model.units import format_bytes, format_count
+
+ROLES = ("worker", "finder", "hub", "creator")
 
 if TYPE_CHECKING:  # it takes longer to load than `dth aws --help` may
     from transferhub.state.aws.connection import AwsPlace
@@ -52,6 +54,16 @@ def show_state(app: App, /, **params: Any) -> ExitCode:
     return _tell(app, params, facts.document(), _facts_lines(facts))
 
 
+@click.pass_obj
+def policy(app: App, /, **params: Any) -> ExitCode:
+    from transferhub.hosts import aws_state
+
+    print_json(
+        aws_state.policy_of(_place(params), params["role"], params["account"] or ""), app.out
+    )
+    return ExitCode.OK
+
+
 def _place(params: Params) -> AwsPlace:
     from transferhub.hosts import aws_state
 
@@ -69,8 +81,10 @@ def _tell(app: App, params: Params, document: Document, lines: Sequence[str]) ->
 
 
 def _document(place: AwsPlace, verb: str, resources: Sequence[Resource]) -> Document:
+    from transferhub.hosts.aws_state import url_of
+
     named = [{"kind": at.kind.value, "name": at.name} for at in resources]
-    return {"name": place.name, verb: named}
+    return {"name": place.name, "ledger": url_of(place), verb: named}
 
 
 def _lines(resources: Sequence[Resource]) -> list[str]:
@@ -181,8 +195,37 @@ command = Family(
                 _DEBUG,
             ],
         ),
+        Command(
+            "policy",
+            callback=policy,
+            short_help="Print the IAM policy that a role needs.",
+            help="""Print the IAM policy of a process as JSON: what it needs, and no more.
+
+            A hub is `dth up`, `dth transfer` and the commands for people; a finder carries whole
+            runs, as `dth worker` does; a worker copies what a finder found; a creator creates and
+            deletes states, and reads nothing of them.
+            """,
+            examples="dth aws policy --name moves --role finder > finder.json",
+            params=[
+                _NAME,
+                Option(
+                    ["--role"],
+                    type=Choice(ROLES),
+                    required=True,
+                    metavar="ROLE",
+                    help=f"What the process is: {', '.join(ROLES)}.",
+                ),
+                Option(
+                    ["--account"],
+                    metavar="ID",
+                    help="Twelve digits. [default: whichever it is given in]",
+                ),
+                *_REACH,
+                _DEBUG,
+            ],
+        ),
     ],
     on_hub=False,
-    short_help="Create, show and delete a state on AWS.",
-    help="Create, show and delete a state on AWS.",
+    short_help="Create, show and delete a state on AWS, and print its IAM policies.",
+    help="Create, show and delete a state on AWS, and print its IAM policies.",
 )
