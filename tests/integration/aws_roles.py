@@ -1,7 +1,6 @@
 """The whole work of each role on a state on AWS, in small: every verb that it uses."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -28,7 +27,7 @@ from transferhub.aws.queue import Posting
 from transferhub.model.history import THINNINGS, OfTask
 from transferhub.model.pages import RunFilter
 from transferhub.model.run import RunState, TaskId
-from transferhub.model.transfer import Lease, RunId, Shard, Transfer, TransferState, WorkKind
+from transferhub.model.transfer import Lease, RunId, Shard, TransferState, WorkKind
 from transferhub.state.aws.audit import AwsAudit
 from transferhub.state.aws.connection import Connection
 from transferhub.state.aws.creating import create_state, delete_state, describe_state
@@ -43,12 +42,7 @@ from transferhub.state.aws.tasks import AwsTaskStore
 from transferhub.state.aws.vault import AwsVault
 
 TASK, RUN = TaskId("task"), RunId("run")
-_EVENT = "an event of a store"
 _LATER = datetime(2100, 1, 1, tzinfo=UTC)
-
-
-def _understand(body: str) -> Sequence[Transfer] | None:
-    return [new("of an event")] if body == _EVENT else None
 
 
 async def prepare(connection: Connection) -> None:
@@ -59,7 +53,6 @@ async def prepare(connection: Connection) -> None:
     await AwsVault(connection).create(sealed("key"))
     await AwsInbox(connection).put(TASK, [event("a"), event("b")])
     await _record(await AwsLedger.open(connection), RUN)
-    await (await connection.queue(WORK)).send([Posting(_EVENT)])
 
 
 async def _record(ledger: AwsLedger, of: RunId) -> None:
@@ -68,7 +61,7 @@ async def _record(ledger: AwsLedger, of: RunId) -> None:
 
 
 async def as_worker(connection: Connection, of: RunId = RUN) -> None:
-    ledger = await AwsLedger.open(connection, understand=_understand)
+    ledger = await AwsLedger.open(connection)
     leases = {at.transfer.key: at for at in await lease_all(ledger, of)}
     large = leases.pop("in parts")
     assert await ledger.renew([large], LEASE) == []
@@ -202,8 +195,6 @@ async def _dies(connection: Connection) -> None:
     """A message of the run, and one of another, are among the dead letters."""
     work, dead = await connection.queue(WORK), await connection.queue(DEAD)
     [message, *_] = await work.receive(1, hidden=timedelta(0))
-    while message.body == _EVENT:
-        [message, *_] = await work.receive(1, hidden=timedelta(0))
     of_another = {**json.loads(message.body), "epoch": uuid4().hex}
     await dead.send([Posting(message.body), Posting(json.dumps(of_another))])
 

@@ -2,19 +2,19 @@
 
 import json
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from fnmatch import fnmatchcase
-from typing import Any, NamedTuple
 from uuid import uuid4
 
 import pytest
 
+from tests.conformance.aws_rights import REGION, allows, as_role, kinds_of, needs_of
 from tests.conformance.aws_states import aws_state, connection_to
 from tests.conformance.task_stores import task
 from tests.integration.aws_roles import as_creator, as_finder, as_hub, as_worker, prepare
-from tests.servers.aws_faults import Asked, AwsProxy
+from tests.servers.aws_faults import AwsProxy
 from tests.servers.endpoint import Endpoint
 from tests.servers.iam import user_with
 from tests.servers.ministack import ACCOUNT, MinistackServer
@@ -26,89 +26,12 @@ from transferhub.state.aws.creating import create_state, delete_state
 from transferhub.state.aws.schema import HUB, LEDGER, TABLES, WORK
 from transferhub.state.aws.tasks import AwsTaskStore
 
-REGION = "us-east-1"
 WORKS: Mapping[Role, Callable[[Connection], Awaitable[None]]] = {
     Role.WORKER: as_worker,
     Role.FINDER: as_finder,
     Role.HUB: as_hub,
     Role.CREATOR: as_creator,
 }
-
-
-class Need(NamedTuple):
-    """What a request takes: an action on a resource, and the key of the items that it names."""
-
-    action: str
-    arn: str
-    key: str = ""
-
-
-def needs_of(asked: Asked) -> Iterator[Need]:
-    """As the Service Authorization Reference has them."""
-    parameters = asked.parameters
-    if asked.service == "sqs":
-        queue = parameters.get("QueueName") or parameters["QueueUrl"].rpartition("/")[2]
-        action = asked.action.removesuffix("Batch")
-        yield Need(f"sqs:{action}", f"arn:aws:sqs:{REGION}:{ACCOUNT}:{queue}")
-    elif "TransactItems" in parameters:
-        for item in parameters["TransactItems"]:
-            [(verb, body)] = item.items()
-            action = {"ConditionCheck": "ConditionCheckItem"}.get(verb, f"{verb}Item")
-            yield _need(action, body["TableName"], body.get("Item") or body["Key"])
-    elif "RequestItems" in parameters:
-        [(table, body)] = parameters["RequestItems"].items()
-        requests = [{"Get": {"Key": key}} for key in body["Keys"]] if "Keys" in body else body
-        for request in requests:
-            [named] = request.values()
-            yield _need(asked.action, table, named.get("Item") or named["Key"])
-    elif "KeyConditionExpression" in parameters:
-        found = re.match(r"\S+ = (:\w+)", parameters["KeyConditionExpression"])
-        assert found is not None
-        key = {"pk": parameters["ExpressionAttributeValues"][found[1]]}
-        index = f"/index/{parameters['IndexName']}" if "IndexName" in parameters else ""
-        yield _need(asked.action, f"{parameters['TableName']}{index}", key)
-    else:
-        key = parameters.get("Item") or parameters.get("Key") or {}
-        yield _need(asked.action, parameters["TableName"], key)
-
-
-def _need(action: str, table: str, key: Mapping[str, Any]) -> Need:
-    arn = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{table}"
-    return Need(f"dynamodb:{action}", arn, key.get("pk", {}).get("S", ""))
-
-
-def kinds_of(statement: Mapping[str, Any]) -> list[str]:
-    named = statement["Condition"].get("ForAllValues:StringLike", {})
-    return [*named.get("dynamodb:LeadingKeys", ())]
-
-
-def allows(statement: Mapping[str, Any], need: Need) -> bool:
-    """As IAM evaluates it; ministack knows nothing of leading keys."""
-    kinds = kinds_of(statement)
-    return (
-        need.action in statement["Action"]
-        and need.arn == statement["Resource"]
-        and (not kinds or any(fnmatchcase(need.key, kind) for kind in kinds))
-    )
-
-
-@asynccontextmanager
-async def as_role(
-    root: Endpoint, name: str, role: Role, *, of: str = ""
-) -> AsyncIterator[tuple[AwsProxy, Connection]]:
-    """Reaches a state with the rights of a role, and sees what it asks for.
-
-    Args:
-        of: the state that the rights are for, where it is another one.
-    """
-    document = policy(role, of or name, region=REGION, account=ACCOUNT)
-    with user_with(root, document) as user:
-        async with AwsProxy(root.url, ca_bundle=root.ca_bundle) as proxy:
-            connection = connection_to(user.at(proxy.url), name)
-            try:
-                yield proxy, connection
-            finally:
-                await connection.aclose()
 
 
 @asynccontextmanager
