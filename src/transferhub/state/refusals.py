@@ -1,4 +1,4 @@
-"""What every store of tasks and runs says where it refuses a writer."""
+"""What every store says where it refuses a writer."""
 
 from __future__ import annotations
 
@@ -25,3 +25,27 @@ def run_changed(ident: RunId) -> ConflictError:
 
 def run_lost(run: Run) -> LeaseLostError:
     return LeaseLostError(f"Run {run.ident} is not kept by {run.keeper} any more.")
+
+
+def user_exists(name: str) -> ConflictError:
+    return ConflictError(f"User {name} exists already.")
+
+
+def user_changed(name: str) -> ConflictError:
+    return ConflictError(f"User {name} was changed by another writer; read it again.")
+
+
+def credential_exists(name: str) -> ConflictError:
+    return ConflictError(f"Credential {name} exists already.")
+
+
+def credential_changed(name: str) -> ConflictError:
+    return ConflictError(f"Credential {name} was changed by another writer; read it again.")
+
+
+def channel_exists(name: str) -> ConflictError:
+    return ConflictError(f"Channel {name} exists already.")
+
+
+def channel_changed(name: str) -> ConflictError:
+    return ConflictError(f"Channel {name} was changed by another writer; read it again.")

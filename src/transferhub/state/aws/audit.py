@@ -11,7 +11,7 @@ from transferhub.aws.table import Put, When
 from transferhub.model.people import AuditEntry, How
 from transferhub.state.aws.connection import Connection
 from transferhub.state.aws.schema import HUB
-from transferhub.state.aws.shelf import first_items, name_key
+from transferhub.state.aws.shelf import changes, equal, first_items, name_key
 from transferhub.state.values import from_micros, to_micros, whole_text
 
 _ALL = "audit#"
@@ -36,9 +36,8 @@ class AwsAudit:
         self._table = connection.table(HUB)
 
     async def append(self, entry: AuditEntry) -> AuditEntry:
-        count = When("ADD #last :one", {":one": 1}, {"#last": "last"})
         with self._connection.failures():
-            numbers = await self._table.update(_NUMBERS, count)
+            numbers = await self._table.update(_NUMBERS, changes({}, {"last": 1}))
             assert numbers is not None
             numbered = replace(entry, number=numbers["last"])
             await self._table.transact([Put(item) for item in _to_items(numbered)])
@@ -56,11 +55,12 @@ class AwsAudit:
         given = {"subject": subject, "who": who, "action": action}
         chosen = [(name, whole_text(given[name])) for name in _CHOSEN if given[name]]
         partition = _partition(*chosen[0]) if chosen else _ALL
+        further = equal(dict(chosen[1:])) if chosen[1:] else None
         end = _MOST if before is None else min(before, _MOST)
         which = When("pk = :pk AND sk < :end", {":pk": partition, ":end": _place(max(end, 0))})
         with self._connection.failures():
             items = await first_items(
-                self._table, which, limit=limit, descending=True, keep=_equal(chosen[1:])
+                self._table, which, limit=limit, descending=True, keep=further
             )
         return [_from_item(item) for item in items]
 
@@ -74,16 +74,6 @@ def _partition(name: str, value: str) -> str:
 
 def _place(number: int) -> str:
     return f"{number:020}"
-
-
-def _equal(chosen: Sequence[tuple[str, str]]) -> When | None:
-    if not chosen:
-        return None
-    return When(
-        " AND ".join(f"#{name} = :{name}" for name, _ in chosen),
-        {f":{name}": value for name, value in chosen},
-        {f"#{name}": name for name, _ in chosen},
-    )
 
 
 def _to_items(entry: AuditEntry) -> Sequence[Item]:

@@ -13,11 +13,9 @@ from transferhub.model.clock import Clock, utc_now
 from transferhub.model.fleet import Load, Member, MemberKind
 from transferhub.model.transfer import RunId
 from transferhub.state.aws.connection import Connection
-from transferhub.state.aws.shelf import Shelf
+from transferhub.state.aws.shelf import Shelf, changes
 from transferhub.state.aws.together import together
 from transferhub.state.values import from_micros, to_micros, whole_text
-
-_SEEN = {"#seen": "seen_at"}
 
 
 class AwsFleet:
@@ -36,17 +34,13 @@ class AwsFleet:
         await self._members.put(member.ident, _to_item(member))
 
     async def heartbeat(self, ident: str, load: Load) -> Member | None:
-        change = When(
-            "SET #seen = :seen, #carries = :carries",
-            {":seen": to_micros(self._clock()), ":carries": json.dumps(asdict(load))},
-            {**_SEEN, "#carries": "carries"},
-        )
+        carries = json.dumps(asdict(load))
+        change = changes({"seen_at": to_micros(self._clock()), "carries": carries})
         item = await self._members.update(ident, change, PRESENT)
         return _from_item(item) if item else None
 
     async def drain(self, ident: str) -> bool:
-        change = When("SET #draining = :yes", {":yes": True}, {"#draining": "draining"})
-        return await self._members.update(ident, change, PRESENT) is not None
+        return await self._members.update(ident, changes({"draining": True}), PRESENT) is not None
 
     async def members(self, *, after: str = "", limit: int = 1_000) -> Sequence[Member]:
         return [_from_item(item) for item in await self._members.items(after=after, limit=limit)]
@@ -55,7 +49,7 @@ class AwsFleet:
         await self._members.delete(ident)
 
     async def forget(self, before: datetime) -> Sequence[Member]:
-        unseen = When("#seen < :before", {":before": to_micros(before)}, _SEEN)
+        unseen = When("#seen < :before", {":before": to_micros(before)}, {"#seen": "seen_at"})
         found = [_from_item(item) for item in await self._members.items(keep=unseen)]
         # Who deletes it has it: one that gave a sign meanwhile, or that another one has, stays.
         mine = await together(lambda member: self._members.delete(member.ident, unseen), found)

@@ -13,11 +13,9 @@ from transferhub.model.event import EventKind, ObjectEvent, Waiting, latest_of_e
 from transferhub.model.run import TaskId
 from transferhub.state.aws.connection import Connection
 from transferhub.state.aws.schema import BY1, HUB
-from transferhub.state.aws.shelf import Shelf, name_key
+from transferhub.state.aws.shelf import Shelf, equal, key_of, name_key
 from transferhub.state.aws.together import together
 from transferhub.state.values import from_micros, from_micros_or_none, to_micros, to_micros_or_none
-
-_MARK = {"#mark": "mark"}
 
 
 class AwsInbox:
@@ -50,7 +48,7 @@ class AwsInbox:
 
     async def done(self, task: TaskId, handled: Sequence[Waiting]) -> int:
         async def remove(at: Waiting) -> bool:
-            return await self._table.delete(_key(task, at.key), _marked(at.mark))
+            return await self._table.delete(_key(task, at.key), equal({"mark": at.mark}))
 
         with self._connection.failures():
             return sum(await together(remove, handled))
@@ -70,7 +68,7 @@ class AwsInbox:
         count = 0
         with self._connection.failures():
             async for page in self._pages(task):
-                await self._table.write(deletes=[_key_of(item) for item in page])
+                await self._table.write(deletes=[key_of(item) for item in page])
                 count += len(page)
         return count
 
@@ -87,14 +85,14 @@ class AwsInbox:
                 continue
             former = _event(known)
             event = event if event.supersedes(former) else former
-            since, when = min(since, known["since"]), _marked(known["mark"])
+            since, when = min(since, known["since"]), equal({"mark": known["mark"]})
 
     async def _waiting(self, task: TaskId, limit: int) -> Sequence[Waiting]:
         """Of what the index has, in its order, that which is there."""
         found: list[Waiting] = []
         which = When("by1 = :by", {":by": _partition(task)})
         async for page in self._table.pages(which, index=BY1.name, limit=limit):
-            there = await self._table.get_many([_key_of(item) for item in page])
+            there = await self._table.get_many([key_of(item) for item in page])
             found += map(_to_waiting, there)
             if len(found) >= limit:
                 break
@@ -110,14 +108,6 @@ def _partition(task: TaskId) -> str:
 
 def _key(task: TaskId, key: str) -> Item:
     return {"pk": _partition(task), "sk": name_key(key)}
-
-
-def _key_of(item: Item) -> Item:
-    return {"pk": item["pk"], "sk": item["sk"]}
-
-
-def _marked(mark: int) -> When:
-    return When("#mark = :mark", {":mark": mark}, _MARK)
 
 
 def _to_item(task: TaskId, key: Item, event: ObjectEvent, since: int) -> Item:

@@ -26,7 +26,7 @@ from transferhub.state.aws.log_lines import Packed, numbered, pack, portions
 from transferhub.state.aws.log_reader import LogReader
 from transferhub.state.aws.log_tail import LogTail, Tail
 from transferhub.state.aws.schema import EXPIRES, HUB
-from transferhub.state.aws.shelf import changes, first_items, key_of
+from transferhub.state.aws.shelf import changes, equal, first_items, key_of
 from transferhub.state.sampling import Reading, fill_page_from, is_cut, is_full
 from transferhub.state.values import to_micros
 
@@ -175,7 +175,7 @@ class AwsLogs:
         adds = {"lines": len(lines), "size": sum(line.size for line in lines)}
         newer = changes({**sets, "newest": lines[-1].number}, adds)
         counts = await self._table.update(
-            run_key(run), newer, When("attribute_exists(pk) AND #newest < :newest")
+            run_key(run), newer, When("attribute_exists(pk) AND #newest < :to_newest")
         )
         # Later lines of another writer may have been counted earlier.
         return counts or await self._table.update(run_key(run), changes(sets, adds), PRESENT)
@@ -251,6 +251,4 @@ class AwsLogs:
 def _lines_of(run: RunId, counts: Item) -> tuple[When, When]:
     """What asks for them, and what leaves those of other runs out."""
     task, newest = TaskId(counts["task"]), max(counts["newest"], counts["first"])
-    return lines_between(task, counts["first"], newest), When(
-        "#run = :run", {":run": run}, {"#run": "run"}
-    )
+    return lines_between(task, counts["first"], newest), equal({"run": run})

@@ -28,7 +28,7 @@ from transferhub.state.aws.sample_items import (
     window_of,
 )
 from transferhub.state.aws.schema import EXPIRES, HUB
-from transferhub.state.aws.shelf import changes, first_items, key_of
+from transferhub.state.aws.shelf import changes, equal, first_items, key_of
 from transferhub.state.aws.together import together
 from transferhub.state.sampling import (
     THINNED_STEPS,
@@ -247,10 +247,7 @@ class AwsSamples:
             return 0
         if len(old) == len(kept):
             return len(old) * await self._table.delete(key_of(item), _as_read(item))
-        names = {f"#{attribute(at)}": attribute(at) for at in old}
-        change = When(
-            f"REMOVE {', '.join(names)} ADD #edition :one", {":one": 1}, {**names, **_EDITION}
-        )
+        change = changes({}, {"edition": 1}, [attribute(at) for at in old])
         left = await self._table.update(key_of(item), change, _as_read(item))
         return len(old) if left else 0
 
@@ -260,11 +257,8 @@ class AwsSamples:
         return {EXPIRES: int((self._clock() + self._keep).timestamp())}
 
 
-_EDITION = {"#edition": "edition"}
-
-
 def _as_read(item: Item) -> When:
-    return When("#edition = :edition", {":edition": item["edition"]}, _EDITION)
+    return equal({"edition": item["edition"]})
 
 
 def _samples(items: Iterable[Item]) -> list[Kept]:

@@ -5,14 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 
 from transferhub.aws.attributes import Item
-from transferhub.aws.table import ABSENT, When
+from transferhub.aws.table import ABSENT
 from transferhub.model.clock import Clock, utc_now
 from transferhub.model.seat import Seat
 from transferhub.state.aws.connection import Connection
-from transferhub.state.aws.shelf import Shelf
+from transferhub.state.aws.shelf import Shelf, equal
 from transferhub.state.values import to_micros
-
-_NAMES = {"#holder": "holder", "#number": "number", "#ends": "ends_at"}
 
 
 class AwsSeats:
@@ -48,9 +46,5 @@ class AwsSeats:
             return 1 if await self._seats.put(name, first, ABSENT) else None
         number: int = held["number"] + (held["holder"] != holder)
         written = {"holder": holder, "number": number, "ends_at": until}
-        as_read = When(
-            "#number = :number AND #holder = :holder AND #ends = :ends",
-            {":number": held["number"], ":holder": held["holder"], ":ends": held["ends_at"]},
-            _NAMES,
-        )
+        as_read = equal({name: held[name] for name in written})
         return number if await self._seats.put(name, written, as_read) else None

@@ -92,18 +92,28 @@ def name_key(name: str) -> str:
     return encoded[: _LONGEST_NAME - len(digest)].decode(errors="ignore") + digest
 
 
-def changes(sets: Item, adds: Item | None = None) -> When:
-    """An update: what attributes are set to, and what is added to numbers."""
+def changes(sets: Item, adds: Item | None = None, removes: Sequence[str] = ()) -> When:
+    """An update: what attributes are set to, what is added to numbers, and which ones go. A
+    condition may stand beside it that names them #name, and what they become :to_name."""
     given = {**sets, **(adds or {})}
-    parts = [
-        word + ", ".join(f"#{name}{sign} :{name}" for name in of)
-        for word, sign, of in (("SET ", " =", sets), ("ADD ", "", adds))
-        if of
-    ]
+    parts = {
+        "SET": [f"#{name} = :to_{name}" for name in sets],
+        "ADD": [f"#{name} :to_{name}" for name in adds or ()],
+        "REMOVE": [f"#{name}" for name in removes],
+    }
     return When(
-        " ".join(parts),
-        {f":{name}": value for name, value in given.items()},
-        {f"#{name}": name for name in given},
+        " ".join(f"{verb} {', '.join(of)}" for verb, of in parts.items() if of),
+        {f":to_{name}": value for name, value in given.items()},
+        {f"#{name}": name for name in (*given, *removes)},
+    )
+
+
+def equal(values: Item) -> When:
+    """All of these attributes are what they are here."""
+    return When(
+        " AND ".join(f"#{name} = :{name}" for name in values),
+        {f":{name}": value for name, value in values.items()},
+        {f"#{name}": name for name in values},
     )
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from transferhub.aws.attributes import Item
-from transferhub.aws.table import ABSENT, PRESENT, When
-from transferhub.errors import ConflictError
+from transferhub.aws.table import ABSENT, PRESENT
 from transferhub.model.people import Credential, CredentialKind, Sealed
 from transferhub.state.aws.connection import Connection
-from transferhub.state.aws.shelf import Shelf
+from transferhub.state.aws.shelf import Shelf, equal
+from transferhub.state.refusals import credential_changed, credential_exists
 from transferhub.state.values import from_micros, to_micros, whole_text
 
 
@@ -23,7 +23,7 @@ class AwsVault:
     async def create(self, sealed: Sealed) -> None:
         name = sealed.credential.name
         if not await self._sealed.put(name, _to_item(sealed), ABSENT):
-            raise ConflictError(f"Credential {name} exists already.")
+            raise credential_exists(name)
 
     async def get(self, name: str) -> Sealed | None:
         item = await self._sealed.get(name)
@@ -31,10 +31,9 @@ class AwsVault:
 
     async def replace(self, sealed: Sealed, was: Sealed) -> None:
         name = was.credential.name
-        if not await self._sealed.put(
-            name, _to_item(sealed), edition(was.credential.version, was.key_id)
-        ):
-            raise ConflictError(f"Credential {name} was changed by another writer; read it again.")
+        as_was = equal({"version": was.credential.version, "key_id": was.key_id})
+        if not await self._sealed.put(name, _to_item(sealed), as_was):
+            raise credential_changed(name)
 
     async def delete(self, name: str) -> bool:
         return await self._sealed.delete(name, PRESENT)
@@ -44,15 +43,6 @@ class AwsVault:
 
     async def aclose(self) -> None:
         await self._connection.aclose()
-
-
-def edition(version: int, key_id: str) -> When:
-    """It is still this version, sealed with this key."""
-    return When(
-        "#version = :version AND #key = :key",
-        {":version": version, ":key": key_id},
-        {"#version": "version", "#key": "key_id"},
-    )
 
 
 def _to_item(sealed: Sealed) -> Item:

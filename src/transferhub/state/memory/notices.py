@@ -7,7 +7,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
 
-from transferhub.errors import ConflictError
 from transferhub.model.clock import Clock, utc_now
 from transferhub.model.notice import (
     MOST_TOLD,
@@ -19,6 +18,7 @@ from transferhub.model.notice import (
 )
 from transferhub.model.people import Sealed
 from transferhub.state.notices import BURST, Addressee
+from transferhub.state.refusals import channel_changed, channel_exists
 
 
 class MemoryOutbox:
@@ -135,7 +135,7 @@ class MemoryChannels:
 
     async def create_channel(self, channel: StoredChannel) -> None:
         if channel.name in self._channels:
-            raise ConflictError(f"Channel {channel.name} exists already.")
+            raise channel_exists(channel.name)
         self._channels[channel.name] = channel
 
     async def get_channel(self, name: str) -> StoredChannel | None:
@@ -143,7 +143,7 @@ class MemoryChannels:
 
     async def replace_channel(self, channel: StoredChannel, was: StoredChannel) -> None:
         if self._known(was.name).version != was.version:
-            raise _changed(was.name)
+            raise channel_changed(was.name)
         self._channels[was.name] = channel
 
     async def delete_channel(self, name: str) -> bool:
@@ -161,15 +161,11 @@ class MemoryChannels:
         name = channel_of(was.credential.name)
         known = self._known(name)
         if (known.version, known.key_id) != (was.credential.version, was.key_id):
-            raise _changed(name)
+            raise channel_changed(name)
         self._channels[name] = replace(known, key_id=sealed.key_id, box=sealed.box)
 
     def _known(self, name: str) -> StoredChannel:
         known = self._channels.get(name)
         if known is None:
-            raise _changed(name)
+            raise channel_changed(name)
         return known
-
-
-def _changed(name: str) -> ConflictError:
-    return ConflictError(f"Channel {name} was changed by another writer; read it again.")

@@ -8,8 +8,13 @@ from datetime import datetime
 from itertools import islice
 from operator import attrgetter
 
-from transferhub.errors import ConflictError
 from transferhub.model.people import ApiToken, AuditEntry, Link, Sealed, Session, Strikes, User
+from transferhub.state.refusals import (
+    credential_changed,
+    credential_exists,
+    user_changed,
+    user_exists,
+)
 
 
 class MemoryPeople:
@@ -24,7 +29,7 @@ class MemoryPeople:
 
     async def create_user(self, user: User) -> None:
         if user.name in self._users:
-            raise ConflictError(f"User {user.name} exists already.")
+            raise user_exists(user.name)
         self._users[user.name] = user
 
     async def get_user(self, name: str) -> User | None:
@@ -33,7 +38,7 @@ class MemoryPeople:
     async def update_user(self, user: User) -> User:
         known = self._users.get(user.name)
         if known is None or known.version != user.version:
-            raise ConflictError(f"User {user.name} was changed by another writer; read it again.")
+            raise user_changed(user.name)
         updated = replace(user, version=user.version + 1)
         self._users[user.name] = updated
         return updated
@@ -155,7 +160,7 @@ class MemoryVault:
     async def create(self, sealed: Sealed) -> None:
         name = sealed.credential.name
         if name in self._sealed:
-            raise ConflictError(f"Credential {name} exists already.")
+            raise credential_exists(name)
         self._sealed[name] = sealed
 
     async def get(self, name: str) -> Sealed | None:
@@ -165,7 +170,7 @@ class MemoryVault:
         name = was.credential.name
         known = self._sealed.get(name)
         if known is None or _edition(known) != _edition(was):
-            raise ConflictError(f"Credential {name} was changed by another writer; read it again.")
+            raise credential_changed(name)
         self._sealed[name] = sealed
 
     async def delete(self, name: str) -> bool:

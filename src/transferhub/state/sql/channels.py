@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from transferhub.errors import ConflictError
 from transferhub.model.clock import Clock, utc_now
 from transferhub.model.notice import StoredChannel, channel_of
 from transferhub.model.people import Sealed
+from transferhub.state.refusals import channel_changed, channel_exists
 from transferhub.state.sql.codec import from_text, to_text
 from transferhub.state.sql.database import Database
 from transferhub.state.sql.dialects import Row
@@ -36,7 +36,7 @@ class SqlChannels:
 
     async def create_channel(self, channel: StoredChannel) -> None:
         if not await self._execute(_INSERT, *_to_row(channel)):
-            raise ConflictError(f"Channel {channel.name} exists already.")
+            raise channel_exists(channel.name)
 
     async def get_channel(self, name: str) -> StoredChannel | None:
         rows = await self._fetch("WHERE name = ?", to_text(name))
@@ -45,7 +45,7 @@ class SqlChannels:
     async def replace_channel(self, channel: StoredChannel, was: StoredChannel) -> None:
         edition = to_text(was.name), was.version
         if not await self._execute(_REPLACE, *_to_row(channel), *edition):
-            raise _changed(was.name)
+            raise channel_changed(was.name)
 
     async def delete_channel(self, name: str) -> bool:
         text, now = to_text(name), to_micros(self._clock())
@@ -69,7 +69,7 @@ class SqlChannels:
         name = channel_of(was.credential.name)
         edition = to_text(name), was.credential.version, was.key_id
         if not await self._execute(_RESEAL, sealed.key_id, sealed.box, *edition):
-            raise _changed(name)
+            raise channel_changed(name)
 
     async def _execute(self, sql: str, *values: object) -> int:
         return await self._database.write(lambda session: session.execute(sql, *values))
@@ -77,10 +77,6 @@ class SqlChannels:
     async def _fetch(self, where: str, *values: object) -> Sequence[Row]:
         source = f"FROM channels {where}"
         return await self._database.read(lambda session: session.fetch(_CHANNEL, source, *values))
-
-
-def _changed(name: str) -> ConflictError:
-    return ConflictError(f"Channel {name} was changed by another writer; read it again.")
 
 
 def _to_row(channel: StoredChannel) -> Row:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from transferhub.errors import ConflictError
 from transferhub.model.people import ApiToken, How, Link, Role, Scope, Session, Strikes, User
+from transferhub.state.refusals import user_changed, user_exists
 from transferhub.state.sql.codec import from_text, to_text, to_words
 from transferhub.state.sql.database import Database
 from transferhub.state.sql.dialects import Row
@@ -29,7 +29,7 @@ class SqlPeople:
 
     async def create_user(self, user: User) -> None:
         if not await self._insert("users", _USER, _user_to_row(user)):
-            raise ConflictError(f"User {user.name} exists already.")
+            raise user_exists(user.name)
 
     async def get_user(self, name: str) -> User | None:
         rows = await self._fetch(_USER, "FROM users WHERE name = ?", to_text(name))
@@ -48,7 +48,7 @@ class SqlPeople:
             user.version,
         )
         if not changed:
-            raise ConflictError(f"User {user.name} was changed by another writer; read it again.")
+            raise user_changed(user.name)
         return updated
 
     async def users(self, *, after: str = "", limit: int = 100) -> Sequence[User]:

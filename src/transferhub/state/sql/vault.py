@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from transferhub.errors import ConflictError
 from transferhub.model.people import Credential, CredentialKind, Sealed
+from transferhub.state.refusals import credential_changed, credential_exists
 from transferhub.state.sql.codec import from_text, to_text, to_words
 from transferhub.state.sql.database import Database
 from transferhub.state.sql.dialects import Row
@@ -29,7 +29,7 @@ class SqlVault:
 
     async def create(self, sealed: Sealed) -> None:
         if not await self._execute(_INSERT, *_to_row(sealed)):
-            raise ConflictError(f"Credential {sealed.credential.name} exists already.")
+            raise credential_exists(sealed.credential.name)
 
     async def get(self, name: str) -> Sealed | None:
         rows = await self._fetch("WHERE name = ?", to_text(name))
@@ -39,7 +39,7 @@ class SqlVault:
         name = was.credential.name
         edition = (to_text(name), was.credential.version, was.key_id)
         if not await self._execute(_REPLACE, *_to_row(sealed), *edition):
-            raise ConflictError(f"Credential {name} was changed by another writer; read it again.")
+            raise credential_changed(name)
 
     async def delete(self, name: str) -> bool:
         return bool(await self._execute("DELETE FROM credentials WHERE name = ?", to_text(name)))
