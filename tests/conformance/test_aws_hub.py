@@ -12,20 +12,25 @@ from tests.conformance.fleets import FleetSuite
 from tests.conformance.histories import LogsSuite, SamplesSuite
 from tests.conformance.inboxes import InboxSuite
 from tests.conformance.ledger_facts import FakeClock
-from tests.conformance.people import AuditSuite, VaultSuite
+from tests.conformance.notices import ChannelStoreSuite, OutboxSuite
+from tests.conformance.people import AuditSuite, PeopleSuite, VaultSuite
 from tests.conformance.seats import SeatsSuite
 from transferhub.state.aws.audit import AwsAudit
+from transferhub.state.aws.channels import AwsChannels
 from transferhub.state.aws.connection import Connection
 from transferhub.state.aws.fleet import AwsFleet
 from transferhub.state.aws.inbox import AwsInbox
 from transferhub.state.aws.logs import AwsLogs
+from transferhub.state.aws.outbox import AwsOutbox
+from transferhub.state.aws.people import AwsPeople
 from transferhub.state.aws.samples import AwsSamples
 from transferhub.state.aws.seats import AwsSeats
 from transferhub.state.aws.vault import AwsVault
 from transferhub.state.base import Fleet, Seats
 from transferhub.state.events import Inbox
 from transferhub.state.history import Logs, Samples
-from transferhub.state.people import Audit, Vault
+from transferhub.state.notices import ChannelStore, Outbox
+from transferhub.state.people import Audit, People, Vault
 
 Ask = Callable[[str, Mapping[str, Any]], Coroutine[Any, Any, dict[str, Any]]]
 
@@ -92,6 +97,21 @@ def many_samples(connection: Connection) -> Sequence[Samples]:
     return [AwsSamples(connection) for _ in range(INSTANCES)]
 
 
+@pytest.fixture
+def people(connection: Connection) -> People:
+    return AwsPeople(connection)
+
+
+@pytest.fixture
+def channels(connection: Connection, clock: FakeClock) -> Sequence[ChannelStore]:
+    return [AwsChannels(connection, clock) for _ in range(INSTANCES)]
+
+
+@pytest.fixture
+def outboxes(connection: Connection, clock: FakeClock) -> Sequence[Outbox]:
+    return [AwsOutbox(connection, clock) for _ in range(INSTANCES)]
+
+
 class TestSeats(SeatsSuite):
     pass
 
@@ -117,4 +137,16 @@ class TestLogs(LogsSuite):
 
 
 class TestSamples(SamplesSuite):
+    pass
+
+
+class TestPeople(PeopleSuite):
+    pass
+
+
+class TestChannelStore(ChannelStoreSuite):
+    pass
+
+
+class TestOutbox(OutboxSuite):
     pass
