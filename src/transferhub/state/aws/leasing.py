@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import IntEnum
 
 from transferhub.aws.table import MOST_ACTIONS
-from transferhub.model.transfer import Lease, Part, RunId, TransferState, WorkerId, WorkKind
+from transferhub.model.transfer import (
+    Difference,
+    Lease,
+    Part,
+    RunId,
+    Transfer,
+    TransferState,
+    WorkerId,
+    WorkKind,
+)
 from transferhub.state.aws.chunk import Chunk, PartEntry
+from transferhub.state.aws.epochs import Epoch
 from transferhub.state.aws.group import AT_ONCE, Entry, Group
 from transferhub.state.aws.groups import Change, Groups
 from transferhub.state.aws.settling import part_ident, pause
@@ -89,7 +100,8 @@ async def _due(
     groups: Groups, name: str, now: int, found: Found, stream: Stream, limit: int
 ) -> AsyncIterator[Sequence[bytes]]:
     async for sort_keys in groups.due(name, now):
-        yield sort_keys
+        # Workers that look at the same time do not want the same ones.
+        yield random.sample(sort_keys, len(sort_keys))
         if found.has(stream, limit):
             return
 
@@ -224,3 +236,21 @@ def _together(batch: Sequence[Piece]) -> list[list[Piece]]:
         [piece for pieces in owners[start : start + _MOST_OWNERS] for piece in pieces]
         for start in range(0, len(owners), _MOST_OWNERS)
     ]
+
+
+async def leases_of(epoch: Epoch, workers: frozenset[WorkerId]) -> AsyncIterator[Lease]:
+    """What these workers hold, as much of it as it takes to give it back."""
+    async for sort_keys in epoch.groups.due("again", None):
+        for sort_key in sort_keys:
+            group = await epoch.groups.at(sort_key)
+            for entry in group.entries if group else ():
+                if entry.token and entry.worker in workers:
+                    key = entry.transfer.key
+                    yield Lease(epoch.run, key, entry.token, entry.kind, entry.transfer)
+    async for sort_keys in epoch.groups.due("parts", None):
+        for chunk in (await epoch.groups.chunks(sort_keys, kept=False)).values():
+            for at in chunk.parts:
+                if at.token and at.worker in workers:
+                    ident = part_ident(chunk.generation, chunk.number, at.part.number)
+                    transfer = Transfer(chunk.key, Difference.NEW)
+                    yield Lease(epoch.run, ident, at.token, WorkKind.PART, transfer)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from transferhub.model.pages import Page
-from transferhub.model.transfer import TransferRecord, TransferState
+from transferhub.model.transfer import Transfer, TransferRecord, TransferState
 from transferhub.state.aws.chunk import Chunk
 from transferhub.state.aws.group import Entry, Group
 from transferhub.state.aws.groups import Groups
@@ -31,6 +31,14 @@ async def by_group(
             found.append((group, []))
         found[-1][1].append(key)
     return found
+
+
+def covered_by(group: Group, transfers: Sequence[Transfer], start: int) -> Sequence[Transfer]:
+    """The transfers, in the order of their keys, that a group covers of those from `start` on."""
+    end = start
+    while end < len(transfers) and group.covers(transfers[end].key.encode()):
+        end += 1
+    return transfers[start:end]
 
 
 def those_of(group: Group, keys: Sequence[str]) -> list[Entry]:
@@ -99,8 +107,10 @@ def shown(entry: Entry, troubles: Mapping[str, TransferRecord]) -> TransferRecor
     return entry.record(message, known.history)
 
 
-def is_leased(owner: Group | Chunk) -> bool:
-    return any(at.token for at in (owner.entries if isinstance(owner, Group) else owner.parts))
+def is_leased(owner: Group | Chunk, mark: str) -> bool:
+    """Whether something of it is leased with a token that begins so."""
+    members = owner.entries if isinstance(owner, Group) else owner.parts
+    return any(at.token.startswith(mark) for at in members)
 
 
 def is_sound(text: str) -> bool:

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import timedelta
 from typing import NamedTuple
 
 from transferhub.aws.queue import Message, Posting, Queue
-from transferhub.model.transfer import RunId, Transfer
+from transferhub.model.transfer import RunId
 
-Understand = Callable[[str], Sequence[Transfer] | None]
-"""What the event of a store's own message wants transferred; None where it is no such message."""
+Hear = Callable[[str], Awaitable[bool]]
+"""Takes the event of a store's own message, durably; False where it is none, or nobody's."""
 
 _MOST_PASSES = 9
 """A message of another run is passed on with 1, 2, 4 ... seconds of delay; after 8 minutes the
@@ -37,19 +37,12 @@ class Told(NamedTuple):
     receipt: str
 
 
-class Received(NamedTuple):
-    """What came out of the queue for one run."""
-
-    rows: Sequence[Told]
-    events: Sequence[tuple[Message, Sequence[Transfer]]]
-
-
 class WorkQueue:
     """The queue of a state, as one run sees it. Verbs raise AwsError."""
 
-    def __init__(self, queue: Queue, understand: Understand) -> None:
+    def __init__(self, queue: Queue, hear: Hear | None) -> None:
         self._queue = queue
-        self._understand = understand
+        self._hear = hear
 
     async def tell(
         self, run: RunId, epoch: str, rows: Iterable[Row], delay: timedelta = timedelta(0)
@@ -58,19 +51,15 @@ class WorkQueue:
         bodies = [_Words(run, epoch, row, 0).body() for row in rows]
         await self._queue.send([Posting(body, delay) for body in bodies])
 
-    async def put_off(self, message: Message, delay: timedelta) -> None:
-        """Has a message come again, as a new one."""
-        await self._queue.send([Posting(message.body, delay)])
-        await self._queue.delete([message.receipt])
-
-    async def receive(self, epoch: str, most: int, hidden: timedelta) -> Received:
+    async def receive(self, epoch: str, most: int, hidden: timedelta) -> Sequence[Told]:
         """Up to `most` rows, fewer where there are no more; nobody else is told of them while
         their messages are hidden."""
         rows: list[Told] = []
-        events: list[tuple[Message, Sequence[Transfer]]] = []
-        asked = True
-        while asked and len(rows) < most:
+        found = -1
+        while found < len(rows) < most:
+            found = len(rows)
             passed: list[tuple[Message, _Words]] = []
+            heard: list[str] = []
             messages = await self._queue.receive(most - len(rows), hidden=hidden)
             for message in messages:
                 words = _read(message.body)
@@ -78,12 +67,12 @@ class WorkQueue:
                     rows.append(Told(words.row, message.receipt))
                 elif words is not None:
                     passed.append((message, words))
-                elif (transfers := self._understand(message.body)) is not None:
-                    events.append((message, transfers))
+                elif self._hear is not None and await self._hear(message.body):
+                    heard.append(message.receipt)
                 # Any other one stays hidden for a while: the fifth time it becomes a dead letter.
             await self._pass_on(passed)
-            asked = bool(messages)
-        return Received(rows, events)
+            await self._queue.delete(heard)
+        return rows
 
     async def hide(self, receipts: Sequence[str], duration: timedelta) -> None:
         await self._queue.hide(receipts, duration)
