@@ -2,11 +2,14 @@
 
 import json
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from tests.conformance.aws_states import aws_state, connection_to
+from tests.servers.aws_faults import AwsProxy, Refusal
 from tests.servers.endpoint import Endpoint
 from transferhub.aws.queue import Posting
 from transferhub.errors import StateError
@@ -24,9 +27,9 @@ from transferhub.state.aws.schema import (
 
 
 @pytest.fixture
-async def empty(aws_server: Endpoint, request: pytest.FixtureRequest) -> AsyncIterator[Connection]:
+async def empty(aws_server: Endpoint) -> AsyncIterator[Connection]:
     """A state that is not there yet."""
-    connection = connection_to(aws_server, f"new-{abs(hash(request.node.name)) % 10**9}")
+    connection = connection_to(aws_server, f"new-{uuid4().hex[:12]}")
     try:
         yield connection
         await delete_state(connection)
@@ -169,3 +172,41 @@ async def test_deleting_returns_what_was_there_and_leaves_nothing(empty: Connect
     await create_state(empty)
     assert len(await delete_state(empty)) == len(TABLES) + len(QUEUES)
     assert await delete_state(empty) == []
+
+
+# What the stand-ins never answer
+
+
+async def test_a_name_that_was_given_up_a_moment_ago_is_waited_for(aws_server: Endpoint) -> None:
+    async with AwsProxy(aws_server.url) as proxy:
+        name = f"new-{uuid4().hex[:12]}"
+        connection = connection_to(aws_server.at(proxy.url), name)
+        recently = Refusal("QueueDeletedRecently", kind="com.amazonaws.sqs")
+        proxy.add("CreateQueue", recently, times=2)
+        not_yet = Refusal("ContinuousBackupsUnavailableException")
+        proxy.add("UpdateContinuousBackups", not_yet, times=2)
+        gone = Refusal("QueueDoesNotExist", kind="com.amazonaws.sqs")
+        proxy.add("GetQueueAttributes", gone, times=2)
+        missing = Refusal("ResourceNotFoundException")
+        proxy.add("DescribeTable", missing, times=2, skip=1)
+        try:
+            created = await create_state(connection, backups=True)
+            assert len(created) == len(TABLES) + len(QUEUES)
+            await delete_state(connection)
+        finally:
+            await connection.aclose()
+
+
+async def test_what_takes_too_long_is_told(aws_server: Endpoint) -> None:
+    async with AwsProxy(aws_server.url) as proxy:
+        name = f"new-{uuid4().hex[:12]}"
+        connection = connection_to(aws_server.at(proxy.url), name)
+        recently = Refusal("QueueDeletedRecently", kind="com.amazonaws.sqs")
+        proxy.add("CreateQueue", recently, times=1000)
+        try:
+            with pytest.raises(StateError, match="since it was deleted a moment ago") as raised:
+                await create_state(connection, within=timedelta(seconds=0.3))
+        finally:
+            await connection.aclose()
+    assert raised.value.code == "state_unreachable"
+    assert raised.value.message.startswith(f"The queue {name}-dead cannot be created yet, ")

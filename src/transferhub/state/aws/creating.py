@@ -102,6 +102,8 @@ async def create_state(
             await _expire(connection, schema)
             if backups:
                 await _back_up(connection, schema, patience)
+            if protected:
+                await _protect(connection, schema, patience)
     return [resource for resource in created if resource]
 
 
@@ -207,10 +209,6 @@ async def _create_table(
             break
         await _wait(patience, resource, "cannot be used yet")
     _refuse_differences(resource, _table_differences(schema, described))
-    if protected and not described.get("DeletionProtectionEnabled"):
-        await connection.dynamodb.ask(
-            "UpdateTable", {"TableName": resource.name, "DeletionProtectionEnabled": True}
-        )
     return resource if created else None
 
 
@@ -260,7 +258,7 @@ async def _described(connection: Connection, schema: TableSchema) -> Mapping[str
 def _is_active(described: Mapping[str, Any]) -> bool:
     indexes = described.get("GlobalSecondaryIndexes") or ()
     return all(at.get("IndexStatus", "ACTIVE") == "ACTIVE" for at in indexes) and (
-        described["TableStatus"] == "ACTIVE"
+        described.get("TableStatus") == "ACTIVE"
     )
 
 
@@ -345,6 +343,19 @@ async def _back_up(connection: Connection, schema: TableSchema, patience: Patien
         await _wait(patience, resource, "has no backups yet")
 
 
+async def _protect(connection: Connection, schema: TableSchema, patience: Patience) -> None:
+    """Last of all: the table cannot be changed while this is under way."""
+    resource = _table(connection, schema)
+    described = await _described(connection, schema) or {}
+    if described.get("DeletionProtectionEnabled"):
+        return
+    await connection.dynamodb.ask(
+        "UpdateTable", {"TableName": resource.name, "DeletionProtectionEnabled": True}
+    )
+    while not _is_active(await _described(connection, schema) or {}):
+        await _wait(patience, resource, "cannot be used yet")
+
+
 async def _is_deletable(connection: Connection, schema: TableSchema) -> bool:
     """False where there is none.
 
@@ -386,11 +397,11 @@ async def _create_queue(
 ) -> Resource | None:
     """None where it was there already."""
     resource = _queue(connection, schema)
-    wanted, redrive = _wanted(schema), await _redrive(connection, schema)
+    attributes = {**_wanted(schema), "SqsManagedSseEnabled": "true"}
+    if schema.dead:
+        arn = await _arn_of_dead(connection, schema, patience)
+        attributes["RedrivePolicy"] = json.dumps(_redrive(connection, schema, arn))
     while not (url := await _url(connection, schema)):
-        attributes = {**wanted, "SqsManagedSseEnabled": "true"}
-        if redrive:
-            attributes["RedrivePolicy"] = json.dumps(redrive)
         try:
             await connection.sqs.ask(
                 "CreateQueue", {"QueueName": resource.name, "Attributes": attributes}
@@ -416,27 +427,44 @@ async def _differences_of_queue(
     connection: Connection, schema: QueueSchema, url: str
 ) -> Iterator[str]:
     wanted = _wanted(schema)
-    found = await _attributes(connection, url, *wanted, "RedrivePolicy")
-    return _queue_differences(wanted, await _redrive(connection, schema), found)
+    found = await _attributes(connection, url, *wanted, "RedrivePolicy", "QueueArn")
+    return _queue_differences(wanted, _redrive(connection, schema, found["QueueArn"]), found)
 
 
-async def _redrive(connection: Connection, schema: QueueSchema) -> Mapping[str, Any] | None:
+def _redrive(connection: Connection, schema: QueueSchema, arn: str) -> Mapping[str, Any]:
+    """Args:
+    arn: of any queue of the state.
+    """
     if not schema.dead:
-        return None
+        return {}
+    place, _, _ = arn.rpartition(":")
+    return {
+        "deadLetterTargetArn": f"{place}:{connection.resource(schema.dead)}",
+        "maxReceiveCount": schema.receives,
+    }
+
+
+async def _arn_of_dead(connection: Connection, schema: QueueSchema, patience: Patience) -> str:
+    """Once AWS knows of the queue everywhere, which takes a second."""
     [dead] = [queue for queue in QUEUES if queue.name == schema.dead]
-    url = await _url(connection, dead) or ""
-    found = await _attributes(connection, url, "QueueArn")
-    return {"deadLetterTargetArn": found["QueueArn"], "maxReceiveCount": schema.receives}
+    while True:
+        try:
+            if url := await _url(connection, dead):
+                return (await _attributes(connection, url, "QueueArn"))["QueueArn"]
+        except AwsError as error:
+            if error.fault is not AwsFault.MISSING:
+                raise
+        await _wait(patience, _queue(connection, dead), "cannot be found yet")
 
 
 def _queue_differences(
-    wanted: Mapping[str, str], redrive: Mapping[str, Any] | None, found: Mapping[str, str]
+    wanted: Mapping[str, str], redrive: Mapping[str, Any], found: Mapping[str, str]
 ) -> Iterator[str]:
     for name, value in wanted.items():
         if found.get(name) != value:
             yield f"its {name} is {found.get(name)} seconds, not {value}"
     there = json.loads(found.get("RedrivePolicy") or "null") or {}
-    for name, value in (redrive or {}).items():
+    for name, value in redrive.items():
         if str(there.get(name)) != str(value):
             yield f"the {name} of its RedrivePolicy is {there.get(name)}, not {value}"
 
