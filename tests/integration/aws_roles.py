@@ -99,6 +99,7 @@ async def as_finder(connection: Connection) -> None:
     assert claimed is not None
     await store.task_version(claimed.task, claimed.task_version)
     assert await store.get_task(claimed.task)
+    await store.event_tasks()
     await store.keep_run(claimed, LEASE)
     assert await AwsVault(connection).get("key")
     assert await inbox.lag()

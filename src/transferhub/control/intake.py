@@ -119,17 +119,22 @@ class Intake:
         return opened.fields["token"] if opened.credential.kind is CredentialKind.TOKEN else ""
 
     async def _put(self, task: Task, events: Sequence[ObjectEvent]) -> int:
-        source = ObjectsSpec.from_json(task.spec).source
-        ours = [
-            event
-            for event in events
-            if event.bucket == source.bucket
-            and event.key.startswith(source.prefix)
-            and _can_be_stored(event.key)
-        ]
+        ours = events_for(task, events)
         if ours:
             await self._inbox.put(task.ident, ours)
         return len(ours)
+
+
+def events_for(task: Task, events: Sequence[ObjectEvent]) -> list[ObjectEvent]:
+    """Those of the task's source."""
+    source = ObjectsSpec.from_json(task.spec).source
+    return [
+        event
+        for event in events
+        if event.bucket == source.bucket
+        and event.key.startswith(source.prefix)
+        and _can_be_stored(event.key)
+    ]
 
 
 def proves(proof: Proof, secret: str, body: bytes) -> bool:

@@ -10,6 +10,7 @@ from contextlib import suppress
 from datetime import timedelta
 
 from transferhub.control.intake import Intake
+from transferhub.control.listener import hears_at
 from transferhub.control.waiting import Wait, wait
 from transferhub.errors import StoreError, TransferHubError
 from transferhub.model.event import EventSource, SourceKind
@@ -46,11 +47,17 @@ class Pump:
         intake: Intake,
         open_queue: OpenQueue,
         *,
+        own_queue: str = "",
         wait: Wait = wait,
     ) -> None:
+        """Args:
+        own_queue: names the queue of the hub's own work, in which a `Listener` hears; "" where
+            there is none.
+        """
         self._store = store
         self._intake = intake
         self._open_queue = open_queue
+        self._own_queue = own_queue
         self._wait = wait
         self._receivers: dict[tuple[TaskId, str], asyncio.Task[None]] = {}
 
@@ -72,7 +79,7 @@ class Pump:
         tasks = {
             (task.ident, json.dumps([task.events, task.spec["source"]], sort_keys=True)): task
             for task in await self._store.event_tasks()
-            if task.events["kind"] == SourceKind.SQS
+            if task.events["kind"] == SourceKind.SQS and not hears_at(task, self._own_queue)
         }
         for key in self._receivers.keys() - tasks.keys():
             self._receivers.pop(key).cancel()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
-from transferhub.errors import InputError
+from transferhub.errors import InputError, StateError
 from transferhub.hosts.hub_state import HubState, SharedState
 from transferhub.hosts.s3 import proxy_of
 from transferhub.hosts.sql_state import SqlAdapters
@@ -36,9 +37,11 @@ from transferhub.state.aws.creating import (
 from transferhub.state.aws.ledger import AwsLedger
 from transferhub.state.aws.schema import WORK
 from transferhub.state.aws.tasks import AwsTaskStore
-from transferhub.state.base import Ledger, TaskStore
+from transferhub.state.base import TaskStore
 from transferhub.stores.s3.credentials import CredentialSource
 from transferhub.stores.s3.transport import TransportConfig
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -130,17 +133,29 @@ class AwsAdapters:
         self._connection = connection
         self._in_database = in_database
         self._stack = stack
-        self._ledger: Ledger | None = None
+        self._ledger: AwsLedger | None = None
         stack.push_async_callback(connection.aclose)
 
-    async def ledger(self) -> Ledger:
+    async def ledger(self) -> AwsLedger:
         if self._ledger is None:
-            self._ledger = await AwsLedger.open(self._connection)
+            self._ledger = await AwsLedger.open(self._connection, hear=self._hear)
             self._stack.push_async_callback(self._ledger.aclose)
         return self._ledger
 
     async def tasks(self) -> TaskStore:
         return AwsTaskStore(self._connection)
+
+    async def _hear(self, body: str) -> bool:
+        from transferhub.control.listener import Listener  # noqa: PLC0415 - a transfer needs none
+        from transferhub.state.aws.inbox import AwsInbox  # noqa: PLC0415 - the same
+
+        queue = self._connection.resource(WORK.name)
+        listener = Listener(await self.tasks(), AwsInbox(self._connection), queue)
+        try:
+            return await listener.hear(body)
+        except StateError as error:  # it comes again, and work goes on
+            log.warning("%s", error.message, extra={"action": "pump_failed"})
+            return False
 
     async def shared(self) -> SharedState:
         from transferhub.hosts import aws_hub  # noqa: PLC0415 - a transfer needs none of it

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,7 +21,8 @@ from transferhub.control.reach import Reach
 from transferhub.control.secrets import new_secret
 from transferhub.control.tasks import NewIdent
 from transferhub.control.vault import Credentials
-from transferhub.errors import StoreError, UnsupportedError
+from transferhub.control.waiting import wait
+from transferhub.errors import StateError, StoreError, UnsupportedError
 from transferhub.hosts.credentials import Lent, choose_credentials
 from transferhub.hosts.hub_state import HubState
 from transferhub.hosts.lending import Lender
@@ -37,6 +39,8 @@ from transferhub.queues.sqs import SqsConfig, SqsQueue
 from transferhub.stores.s3 import S3Store, TransportConfig
 from transferhub.stores.s3.notifications import BucketNotifications
 from transferhub.stores.wrapper import unwrapped
+
+log = logging.getLogger(__name__)
 
 _UNTIL_VALID = timedelta(seconds=2)
 _TRIES = 6
@@ -196,7 +200,20 @@ class EventServices:
             new_secret=new_secret,
         )
         self.intake = Intake(state.tasks, state.inbox, credentials, clock=utc_now)
-        self.pump = Pump(state.tasks, self.intake, queues.open)
+        own = "" if state.own_queue is None else state.own_queue.name
+        self.pump = Pump(state.tasks, self.intake, queues.open, own_queue=own)
+
+    async def listen(self, stop: asyncio.Event) -> None:
+        """Hears of changes in the queue of the hub's own work, until `stop` is set."""
+        own = self._state.own_queue
+        while own is not None and not stop.is_set():
+            busy = True
+            try:
+                busy = await own.listen(LONGEST_WAIT)
+            except StateError as error:
+                log.warning("%s", error.message, extra={"action": "pump_failed"})
+            if busy:
+                await wait(stop, LONGEST_WAIT)
 
     def runs(self, holder: str) -> EventRuns:
         """Starts runs of events, in the name of a server."""

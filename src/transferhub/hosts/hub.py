@@ -86,6 +86,7 @@ async def _serve(
             group.create_task(keeper.run(leave))
             group.create_task(scheduler.run(leave))
             group.create_task(services.events.pump.run(leave))
+            group.create_task(services.events.listen(leave))
             group.create_task(services.events.runs(member.ident).run(leave))
             group.create_task(services.post.courier.run(leave))
             group.create_task(services.post.lookout(member).run(leave))

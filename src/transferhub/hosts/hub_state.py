@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, fields
+from datetime import timedelta
 from typing import Self
 
 from transferhub.state.base import Fleet, Ledger, Seats, TaskStore
@@ -10,6 +12,19 @@ from transferhub.state.events import Inbox
 from transferhub.state.history import Logs, Samples
 from transferhub.state.notices import ChannelStore, Outbox
 from transferhub.state.people import Audit, People, Vault
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnQueue:
+    """A queue of the state that work goes through, and in which stores may tell of changes.
+
+    Attributes:
+        listen: waits for messages of stores, for so long at most, and has them heard. Returns
+            whether there was work: those who do it hear as well.
+    """
+
+    name: str
+    listen: Callable[[timedelta], Awaitable[bool]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +40,7 @@ class SharedState:
     inbox: Inbox
     samples: Samples
     logs: Logs
+    own_queue: OwnQueue | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

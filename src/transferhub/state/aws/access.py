@@ -78,8 +78,9 @@ _HOLD = ("sqs:ChangeMessageVisibility",)
 _CARRIED = ("inbox*", "log*", "member#", "run#*", "runs-*")
 """Kinds of items of the hub's table that change while runs are carried."""
 
-_GIVEN = ("runs", "task#*", "vault#")
-"""Those that they only read: their task, and the sealed credentials that the hub lends them."""
+_GIVEN = ("runs", "task#*", "tasks-events", "vault#")
+"""Those that they only read: their task, those that hear of changes in the queue of work, and the
+sealed credentials that the hub lends them."""
 
 _TOLD = ("sample*",)
 """Those that they only write."""

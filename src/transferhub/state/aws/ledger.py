@@ -92,6 +92,7 @@ class AwsLedger:
         self._mark = uuid4().hex[:12]
         self._tokens, self._turns = count(1), count()
         self._epochs = Epochs(self._table, clock)
+        self._work = work
         self._messages = WorkMessages(work, dead, self._mark)
         self._recorder = Recorder(self._epochs, self._messages)
         # One verb at a time writes: they change what is kept of the same rows.
@@ -276,6 +277,11 @@ class AwsLedger:
     async def _held(self, lease: Lease, apply: Apply[Lease], *, rows: int) -> None:
         if await self._settle([lease], _itself, apply, rows=lambda _: rows):
             raise LeaseLostError(f"The lease of {lease.transfer.key!r} was lost.")
+
+    async def listen(self, wait: timedelta) -> bool:
+        """See `WorkQueue.listen`."""
+        with self._connection.failures():
+            return await self._work.listen(wait)
 
     # Uploads
 

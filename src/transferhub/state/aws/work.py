@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import timedelta
 from typing import NamedTuple
 
-from transferhub.aws.queue import Message, Posting, Queue
+from transferhub.aws.queue import MOST_MESSAGES, Message, Posting, Queue
 from transferhub.model.transfer import RunId
 
 Hear = Callable[[str], Awaitable[bool]]
@@ -21,6 +21,9 @@ Hear = Callable[[str], Awaitable[bool]]
 _MOST_PASSES = 9
 """A message of another run is passed on with 1, 2, 4 ... seconds of delay; after 8 minutes the
 index of work alone tells of its group."""
+
+
+_HIDDEN = timedelta(seconds=30)
 
 
 class Row(NamedTuple):
@@ -73,6 +76,21 @@ class WorkQueue:
             await self._pass_on(passed)
             await self._queue.delete(heard)
         return rows
+
+    async def listen(self, wait: timedelta) -> bool:
+        """Hears what stores put into the queue while no worker receives from it. Returns whether
+        there was work: those who do it hear as well."""
+        passed: list[tuple[Message, _Words]] = []
+        heard: list[str] = []
+        for message in await self._queue.receive(MOST_MESSAGES, hidden=_HIDDEN, wait=wait):
+            words = _read(message.body)
+            if words is not None:
+                passed.append((message, words))
+            elif self._hear is not None and await self._hear(message.body):
+                heard.append(message.receipt)
+        await self._pass_on(passed)
+        await self._queue.delete(heard)
+        return bool(passed)
 
     async def hide(self, receipts: Sequence[str], duration: timedelta) -> None:
         await self._queue.hide(receipts, duration)
