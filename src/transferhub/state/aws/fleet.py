@@ -21,8 +21,8 @@ from transferhub.state.values import from_micros, to_micros, whole_text
 class AwsFleet:
     """A Fleet in DynamoDB: an item for each process.
 
-    A sign of life writes one unit: some 43,000 a day for a process that gives one every two
-    seconds. All members are read in one query, a unit for about ten of them.
+    A sign of life writes one unit, and to look at ten members reads one or two. So a process that
+    gives a sign and looks twice every two seconds costs about $1 a month among ten.
     """
 
     def __init__(self, connection: Connection, clock: Clock = utc_now) -> None:

@@ -17,6 +17,9 @@ from transferhub.state.aws.shelf import Shelf, equal, key_of, name_key
 from transferhub.state.aws.together import together
 from transferhub.state.values import from_micros, from_micros_or_none, to_micros, to_micros_or_none
 
+_LEAST_READ = 10
+"""Entries of the index, some of which may tell of what is gone."""
+
 
 class AwsInbox:
     """An Inbox in DynamoDB: an item for each key, and those of a task by age in an index.
@@ -91,7 +94,8 @@ class AwsInbox:
         """Of what the index has, in its order, that which is there."""
         found: list[Waiting] = []
         which = When("by1 = :by", {":by": _partition(task)})
-        async for page in self._table.pages(which, index=BY1.name, limit=limit):
+        at_once = max(limit, _LEAST_READ)
+        async for page in self._table.pages(which, index=BY1.name, limit=at_once):
             there = await self._table.get_many([key_of(item) for item in page])
             found += map(_to_waiting, there)
             if len(found) >= limit:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Self
 
 from transferhub.aws.table import Table, When
 from transferhub.model.history import HistoryOf, LogLine, OfRun
 from transferhub.model.run import TaskId
 from transferhub.model.transfer import RunId
+from transferhub.state.aws.expiry import Expiry
 from transferhub.state.aws.log_keys import drop_key, drops_of, lines_between, run_key
 from transferhub.state.aws.log_lines import MOST_PACKED, unpack
 from transferhub.state.aws.log_tail import LogTail, Tail
-from transferhub.state.aws.schema import EXPIRES
-from transferhub.state.aws.shelf import first_items
+from transferhub.state.aws.shelf import both, equal, first_items
 
 _LINES_OF_AN_ITEM = 20
 """At least, of most."""
@@ -37,13 +36,13 @@ class LogReader:
     run: RunId
     tail: Tail
     forward: bool
-    now: datetime
+    expiry: Expiry
     oldest: int
     newest: int
     dropped: int
 
     @classmethod
-    async def open(cls, table: Table, of: HistoryOf, *, forward: bool, now: datetime) -> Self:
+    async def open(cls, table: Table, of: HistoryOf, expiry: Expiry, *, forward: bool) -> Self:
         """Raises AwsError."""
         if not isinstance(of, OfRun):
             tail = await LogTail(table).read(of.task)
@@ -54,7 +53,7 @@ class LogReader:
                 run=RunId(""),
                 tail=tail,
                 forward=forward,
-                now=now,
+                expiry=expiry,
                 oldest=1,
                 newest=tail.last,
                 dropped=sum(drop["dropped"] for drop in drops),
@@ -69,7 +68,7 @@ class LogReader:
             # After the counts: nothing up to `newest` comes later.
             tail=await LogTail(table).read(task),
             forward=forward,
-            now=now,
+            expiry=expiry,
             oldest=counts["first"],
             newest=counts["newest"],
             dropped=drop["dropped"] if drop else 0,
@@ -99,7 +98,7 @@ class LogReader:
             first = max(first, place + 2 - MOST_PACKED)
         else:
             last = min(last, place - 1)
-        if first > last:
+        if first > last or (self.forward and place >= last):
             return
         async for page in self.table.pages(
             lines_between(self.task, first, last),
@@ -111,14 +110,8 @@ class LogReader:
                 yield self._chosen(unpack(item["lines"], self.task, item["number"]), place)
 
     def _filter(self) -> When:
-        alive = "(attribute_not_exists(#expires) OR #expires > :now)"
-        values = {":now": int(self.now.timestamp())}
-        names = {"#expires": EXPIRES}
-        if not self.run:
-            return When(alive, values, names)
-        return When(
-            f"{alive} AND #run = :run", {**values, ":run": self.run}, {**names, "#run": "run"}
-        )
+        alive = self.expiry.alive()
+        return both(alive, equal({"run": self.run})) if self.run else alive
 
     def _chosen(self, lines: Iterable[LogLine | None], place: int) -> Sequence[LogLine]:
         """In the order of reading."""

@@ -13,7 +13,7 @@ from transferhub.model.transfer import RunId
 from transferhub.state.aws.log_keys import tail_key
 from transferhub.state.aws.log_lines import Packed, pack, stretches, unpack
 
-_FULL = 4 << 10
+_FULL = 2 << 10
 """Bytes. A write costs a unit for each KB of the item, so that a longer tail costs more for each
 line, and a shorter one more for what it becomes."""
 

@@ -14,6 +14,7 @@ from transferhub.model.history import HistoryOf, LogLevel, LogLine, LogPage
 from transferhub.model.run import TaskId
 from transferhub.model.transfer import RunId
 from transferhub.state.aws.connection import Connection
+from transferhub.state.aws.expiry import KEPT, Expiry
 from transferhub.state.aws.log_keys import (
     drop_key,
     hour_key,
@@ -25,13 +26,10 @@ from transferhub.state.aws.log_keys import (
 from transferhub.state.aws.log_lines import Packed, numbered, pack, portions
 from transferhub.state.aws.log_reader import LogReader
 from transferhub.state.aws.log_tail import LogTail, Tail
-from transferhub.state.aws.schema import EXPIRES, HUB
+from transferhub.state.aws.schema import HUB
 from transferhub.state.aws.shelf import changes, equal, first_items, key_of
 from transferhub.state.sampling import Reading, fill_page_from, is_cut, is_full
 from transferhub.state.values import to_micros
-
-KEPT = timedelta(days=400)
-"""How long DynamoDB keeps what nobody purges."""
 
 _HOUR = 3_600_000_000
 _MOST_PURGED = 20
@@ -44,16 +42,15 @@ _MOST_KNOWN = 1_000
 class AwsLogs:
     """Logs in DynamoDB.
 
-    Lines of a task go to the end of one item, the tail (see `LogTail`); when that holds 4 KB, they
-    become items of their own, of up to 500 lines of one run. Packed, a line takes some 60 bytes. So
-    a batch of 25 lines writes 2 units for the tail on average, 1 for the run's count, and for what
-    the tail becomes, every third batch, 4 + 4: about a quarter of a unit a line, where a row for
-    each would be one. To write line by line costs 3 units each. A page of 100 lines reads 2 to 8
-    units, and to follow a log that is silent reads 2.
+    Lines of a task go to the end of one item, the tail (see `LogTail`); when that holds 2 KB, they
+    become items of their own, of up to 500 lines of one run. Packed, a line takes 20 to 60 bytes, a
+    single one 130. So a batch of 25 lines writes some 4 units: 2 for the tail, 1 for the counts of
+    its run, and its share of what the tail becomes. A row for each line would be 25. To write line
+    by line costs 3 units each. A page of 100 lines reads some 5 units, and to look whether a log
+    has grown reads 2 or 3.
 
-    What has expired (`keep` after it was written) is not shown, whether DynamoDB has deleted it or
-    not; the hub's own retention is usually earlier. Where an answer is lost on the way, lines may
-    be there twice.
+    What has expired is not shown, whether DynamoDB has deleted it or not; the hub's own retention
+    is usually earlier. Where an answer is lost on the way, lines may be there twice.
     """
 
     def __init__(
@@ -64,13 +61,12 @@ class AwsLogs:
         keep: timedelta | None = KEPT,
     ) -> None:
         """Args:
-        keep: None: until it is purged.
+        keep: see `Expiry`.
         """
         self._connection = connection
         self._table = connection.table(HUB)
         self._tail = LogTail(self._table)
-        self._clock = clock
-        self._keep = keep
+        self._expiry = Expiry(clock=clock, keep=keep)
         self._known: dict[RunId, int] = {}
 
     async def append(self, lines: Sequence[LogLine]) -> None:
@@ -91,7 +87,7 @@ class AwsLogs:
     ) -> LogPage:
         forward = after is not None
         with self._connection.failures():
-            reader = await LogReader.open(self._table, of, forward=forward, now=self._clock())
+            reader = await LogReader.open(self._table, of, self._expiry, forward=forward)
             given = after if forward else before
             reading = Reading(
                 forward=forward,
@@ -146,7 +142,7 @@ class AwsLogs:
         hour = to_micros(last_at) // _HOUR
         if self._known.get(run, -1) >= hour:
             return
-        expires = self._expires()
+        expires = self._expiry.of_now()
         await self._table.put({**hour_key(hour, run), "run": run, **expires})
         if run not in self._known:
             if first is None:
@@ -171,7 +167,7 @@ class AwsLogs:
     async def _add_counts(
         self, run: RunId, lines: Sequence[LogLine], last_at: datetime
     ) -> Item | None:
-        sets = {"last_at": to_micros(last_at), **self._expires()}
+        sets = {"last_at": to_micros(last_at), **self._expiry.of_now()}
         adds = {"lines": len(lines), "size": sum(line.size for line in lines)}
         newer = changes({**sets, "newest": lines[-1].number}, adds)
         counts = await self._table.update(
@@ -189,13 +185,8 @@ class AwsLogs:
             "count": len(packed.lines),
             "size": packed.size,
             "lines": pack(packed.lines),
-            **self._expires(),
+            **self._expiry.of_now(),
         }
-
-    def _expires(self) -> Item:
-        if self._keep is None:
-            return {}
-        return {EXPIRES: int((self._clock() + self._keep).timestamp())}
 
     # Dropping
 
@@ -216,7 +207,7 @@ class AwsLogs:
         dropped = counts["lines"] - lines
         first = gone[-1]["number"] + gone[-1]["count"]
         less = changes({"first": first}, {"lines": -dropped, "size": size - counts["size"]})
-        drop = changes({"run": run, **self._expires()}, {"dropped": dropped})
+        drop = changes({"run": run, **self._expiry.of_now()}, {"dropped": dropped})
         actions: list[Action] = [
             Update(run_key(run), less, PRESENT),
             Update(drop_key(TaskId(counts["task"]), run), drop),

@@ -11,7 +11,7 @@ from transferhub.aws.table import When
 from transferhub.model.notice import Message, MessageState, Notice, NoticeKind
 from transferhub.state.aws.connection import Connection
 from transferhub.state.aws.schema import BY1, HUB
-from transferhub.state.aws.shelf import changes, equal, first_items, key_of
+from transferhub.state.aws.shelf import both, changes, equal, first_items, key_of
 from transferhub.state.aws.together import together
 from transferhub.state.values import from_micros, from_micros_or_none, to_micros, whole_text
 
@@ -79,9 +79,8 @@ class OutboxMessages:
         change = changes(values, removes=_DUE_NAMES)
         waits = When("attribute_exists(due_at)")
         of_it = equal({"channel": channel})
-        found = When(f"{of_it.text} AND {waits.text}", of_it.values, of_it.names)
         with self._connection.failures():
-            items = await first_items(self._table, _ALL, keep=found)
+            items = await first_items(self._table, _ALL, keep=both(of_it, waits))
             await together(lambda item: self._table.update(key_of(item), change, waits), items)
 
     async def purge(self, before: datetime, *, limit: int) -> int:

@@ -122,7 +122,8 @@ class AwsPeople:
         as_was = ABSENT if was is None else equal(_strikes_to_item(was))
         if now is None:
             return await self._strikes.delete(key, as_was)
-        return await self._strikes.put(key, {"key": key, **_strikes_to_item(now)}, as_was)
+        values = {"key": whole_text(key), **_strikes_to_item(now)}
+        return await self._strikes.put(key, values, as_was)
 
     async def purge(self, now: datetime, strikes_before: datetime) -> int:
         ended = When("#ends <= :now", {":now": to_micros(now)}, {"#ends": "ends_at"})

@@ -12,6 +12,7 @@ from transferhub.model.history import AS_TAKEN, STEPS, HistoryOf, OfRun, Point, 
 from transferhub.model.run import TaskId
 from transferhub.model.transfer import RunId
 from transferhub.state.aws.connection import Connection
+from transferhub.state.aws.expiry import KEPT, Expiry
 from transferhub.state.aws.sample_items import (
     HOUR,
     attribute,
@@ -27,7 +28,7 @@ from transferhub.state.aws.sample_items import (
     to_text,
     window_of,
 )
-from transferhub.state.aws.schema import EXPIRES, HUB
+from transferhub.state.aws.schema import HUB
 from transferhub.state.aws.shelf import changes, equal, first_items, key_of
 from transferhub.state.aws.together import together
 from transferhub.state.sampling import (
@@ -39,9 +40,6 @@ from transferhub.state.sampling import (
     to_point,
 )
 
-KEPT = timedelta(days=400)
-"""How long DynamoDB keeps what nobody purges."""
-
 _DAY = timedelta(days=1)
 _MICROSECOND = timedelta(microseconds=1)
 _HOURS_AT_ONCE = 100
@@ -52,14 +50,14 @@ class AwsSamples:
     """Samples in DynamoDB.
 
     The samples of 30 seconds of a run are one item, at most 2 KB: to add one writes 1 or 2 units,
-    1.6 on average with what tells that the item is there, and the item becomes one sample of a
-    coarser item for some 8 units, in one transaction. A run that goes on for a day so writes 69,000
-    units for its 43,200 samples and 23,000 for thinning them: $0.06. An item for each sample would
-    cost as much, and many more requests to thin and to read. A day of it reads as 40 units, its
-    last two hours as 60.
+    1.7 on average with what tells that the item is there, and the item becomes one sample of a
+    coarser item for some 9 units, in one transaction. A run that goes on for a day so writes 72,000
+    units for its 43,200 samples and 28,000 to thin them: $0.06. An item for each sample would cost
+    as much, and many more requests to thin and to read. Its last two hours read as 120 units, the
+    day before them as 100.
 
-    What has expired (`keep` after it was last written) is not shown, whether DynamoDB has deleted
-    it or not; the hub's own retention is usually earlier.
+    What has expired is not shown, whether DynamoDB has deleted it or not; the hub's own retention
+    is usually earlier.
     """
 
     def __init__(
@@ -70,12 +68,11 @@ class AwsSamples:
         keep: timedelta | None = KEPT,
     ) -> None:
         """Args:
-        keep: None: until it is purged.
+        keep: see `Expiry`.
         """
         self._connection = connection
         self._table = connection.table(HUB)
-        self._clock = clock
-        self._keep = keep
+        self._expiry = Expiry(clock=clock, keep=keep)
 
     async def add(self, run: RunId, task: TaskId, sample: Sample) -> None:
         name = attribute(sample.at)
@@ -87,7 +84,7 @@ class AwsSamples:
             )
             if item is not None and item["edition"] == 1:
                 await self._tell(kept)
-                day = {**day_key(task, run, sample.at), "run": run, **self._expires()}
+                day = {**day_key(task, run, sample.at), "run": run, **self._expiry.of_now()}
                 await self._table.put(day)
 
     async def latest(self, runs: Sequence[RunId]) -> Mapping[RunId, Sample]:
@@ -143,9 +140,11 @@ class AwsSamples:
 
     async def _latest(self, run: RunId) -> Sample | None:
         for step in STEPS:  # what was thinned is older than what was not
-            page, _ = await self._table.query(items_of(run, step), descending=True, limit=1)
-            if alive := [item for item in page if self._is_alive(item)]:
-                return samples_of(alive[0])[-1].sample
+            newest, _ = await self._table.query(
+                items_of(run, step), descending=True, limit=1, keep=self._expiry.alive()
+            )
+            if newest:
+                return samples_of(newest[0])[-1].sample
         return None
 
     async def _runs(self, task: TaskId, since: datetime, until: datetime) -> Sequence[RunId]:
@@ -155,11 +154,8 @@ class AwsSamples:
     async def _items(
         self, run: RunId, step: timedelta, since: datetime, until: datetime
     ) -> Sequence[Item]:
-        found = await first_items(self._table, items_between(run, step, since, until))
-        return [item for item in found if self._is_alive(item)]
-
-    def _is_alive(self, item: Item) -> bool:
-        return bool(item.get(EXPIRES, self._clock().timestamp() + 1) > self._clock().timestamp())
+        which = items_between(run, step, since, until)
+        return await first_items(self._table, which, keep=self._expiry.alive())
 
     async def _oldest(self, step: timedelta, end: datetime) -> datetime | None:
         """The moment of the first sample of a step, if it is before the end. Forgets hours that
@@ -205,12 +201,12 @@ class AwsSamples:
 
     def _change(self, kept: Kept) -> When:
         sets = {"run": kept.run, "task": kept.task, attribute(kept.sample.at): to_text(kept)}
-        return changes({**sets, **self._expires()}, {"edition": 1})
+        return changes({**sets, **self._expiry.of_now()}, {"edition": 1})
 
     async def _tell(self, kept: Kept) -> None:
         """Enters the hour of a new item."""
         entry = {**hour_key(kept.run, kept.step, kept.sample.at), "run": kept.run}
-        await self._table.put({**entry, **self._expires()})
+        await self._table.put({**entry, **self._expiry.of_now()})
 
     async def _forget_hour(self, entry: Item, step: timedelta) -> None:
         await self._table.delete(key_of(entry))
@@ -250,11 +246,6 @@ class AwsSamples:
         change = changes({}, {"edition": 1}, [attribute(at) for at in old])
         left = await self._table.update(key_of(item), change, _as_read(item))
         return len(old) if left else 0
-
-    def _expires(self) -> Item:
-        if self._keep is None:
-            return {}
-        return {EXPIRES: int((self._clock() + self._keep).timestamp())}
 
 
 def _as_read(item: Item) -> When:

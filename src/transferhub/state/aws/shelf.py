@@ -117,5 +117,14 @@ def equal(values: Item) -> When:
     )
 
 
+def both(first: When, second: When) -> When:
+    """Both hold."""
+    return When(
+        f"{first.text} AND {second.text}",
+        {**first.values, **second.values},
+        {**first.names, **second.names},
+    )
+
+
 def key_of(item: Item) -> Item:
     return {"pk": item["pk"], "sk": item["sk"]}
