@@ -62,6 +62,7 @@ def test_a_transfer_between_folders_loads_no_vendor_of_anything_else(tmp_path: P
     assert {"transferhub.state.sql.database", "transferhub.stores.local.store"} <= first & again
     assert (first | again) & (VENDORS | {"transferhub.stores.s3"}) == set()
     assert (first | again) & {"transferhub.hosts.hub_settings", "transferhub.hosts.hub"} == set()
+    assert (first | again) & {"transferhub.aws", "transferhub.state.aws"} == set()
 
 
 def test_a_bucket_behind_plain_http_loads_no_client_of_tls(tmp_path: Path) -> None:

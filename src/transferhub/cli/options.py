@@ -267,8 +267,8 @@ def output_options(*, progress: bool, json: str, ledger: bool = True) -> list[Op
         options.append(
             make(
                 "--ledger",
-                "aws://NAME?region=REGION&profile=PROFILE: tasks, runs and transfers are on AWS, as"
-                " `dth aws create-state` made it. [env: DTH_LEDGER; default: in the database]",
+                "aws://NAME?region=REGION&profile=PROFILE: the state is on AWS, as `dth aws"
+                " create-state` made it. [env: DTH_LEDGER; default: in the database]",
                 metavar="URL",
             )
         )

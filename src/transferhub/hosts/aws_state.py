@@ -17,7 +17,6 @@ from urllib.parse import urlencode
 from transferhub.errors import InputError, StateError
 from transferhub.hosts.hub_state import HubState, SharedState
 from transferhub.hosts.s3 import proxy_of
-from transferhub.hosts.sql_state import SqlAdapters
 from transferhub.state.aws.access import Role, policy
 from transferhub.state.aws.connection import (
     SCHEME,
@@ -124,14 +123,10 @@ def _credentials(place: AwsPlace, region: str, field: str) -> CredentialSource:
 
 
 class AwsAdapters:
-    """The `Adapters` of a state on AWS. People, channels and messages, which have no adapter there,
-    are in a database of the servers."""
+    """The `Adapters` of a state on AWS."""
 
-    def __init__(
-        self, connection: Connection, in_database: SqlAdapters, stack: AsyncExitStack
-    ) -> None:
+    def __init__(self, connection: Connection, stack: AsyncExitStack) -> None:
         self._connection = connection
-        self._in_database = in_database
         self._stack = stack
         self._ledger: AwsLedger | None = None
         stack.push_async_callback(connection.aclose)
@@ -163,7 +158,9 @@ class AwsAdapters:
         return aws_hub.shared_state(await self.ledger(), self._connection)
 
     async def whole(self) -> HubState:
-        return HubState.of(await self.shared(), await self._in_database.people())
+        from transferhub.hosts import aws_hub  # noqa: PLC0415 - as above
+
+        return HubState.of(await self.shared(), aws_hub.people_state(self._connection))
 
 
 # The verbs of `dth aws`. Each blocks to its end.

@@ -95,6 +95,10 @@ def main(pipe: Connection) -> None:
         processes = WorkerProcesses(assignment.tuning.processes - 1)
         try:
             asyncio.run(_Carriage(assignment, pipe, processes, mask).run())
+        except TransferHubError as error:
+            about = {"action": "run_failed", "run": assignment.run, "worker": assignment.keeper}
+            log.error("%s", error.message, extra=about)  # noqa: TRY400 - told
+            sys.exit(1)
         finally:
             processes.close()
 

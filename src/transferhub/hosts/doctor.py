@@ -7,7 +7,7 @@ import platform
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -100,17 +100,13 @@ async def _state(settings: Settings) -> list[Finding]:
         )
     ]
     place = StatePlace.of(settings)
-    if place.is_whole or place.has_database:
-        found += await _database(settings, place)
-    if place.ledger:
-        found += await _ledger(place)
-    return found
+    return found + await (_ledger(place) if place.ledger else _database(settings, place))
 
 
 async def _database(settings: Settings, place: StatePlace) -> list[Finding]:
     try:
         async with AsyncExitStack() as stack:
-            await adapters_of(replace(place, ledger=""), stack).ledger()
+            await adapters_of(place, stack).ledger()
         return [
             Finding(name="database", value="can be used"),
             Finding(name="disk use", value=_told_use(disk_use(settings))),

@@ -29,7 +29,6 @@ from transferhub.hosts.post import open_notices
 from transferhub.hosts.retention import forget_reports, forget_shared
 from transferhub.hosts.services import Services
 from transferhub.hosts.serving import listening, open_server
-from transferhub.hosts.settings import Settings
 from transferhub.hosts.state import StatePlace, open_hub_state
 from transferhub.hosts.stopping import leave_on_signals
 from transferhub.hosts.watch import open_watch
@@ -50,7 +49,7 @@ def serve(settings: HubSettings, *, talk: Callable[[str], None]) -> None:
         InputError: it cannot listen there, or that would not be safe.
         StateError: the state cannot be used.
     """
-    with _alone(settings.base), listening(settings) as listener:
+    with _alone(StatePlace.of(settings.base)), listening(settings) as listener:
         asyncio.run(_serve(settings, listener, talk))
 
 
@@ -102,12 +101,12 @@ async def _serve(
 
 
 @contextmanager
-def _alone(settings: Settings) -> Iterator[None]:
-    """A SQLite file is of one hub. Many share PostgreSQL, where each run has a lease."""
-    if settings.database:
+def _alone(place: StatePlace) -> Iterator[None]:
+    """A SQLite file is of one hub. Many share another state, where each run has a lease."""
+    if not place.is_private:
         yield
     else:
-        with only_process(settings.state / HUB_LOCK, f"the hub in {settings.state}"):
+        with only_process(place.folder / HUB_LOCK, f"the hub in {place.folder}"):
             yield
 
 

@@ -81,7 +81,7 @@ class Settings:
     Attributes:
         state: folder that remembers runs, absolute.
         database: URL of a PostgreSQL server, "" for SQLite in `state`; may hold a password.
-        ledger: aws://NAME where tasks, runs and transfers are on AWS; "" where in the database.
+        ledger: aws://NAME where the state is on AWS, and no database is used; else "".
         database_password_file: holds the password of the database's user, and nothing else.
         processes, concurrency, listers, memory, attempts, bandwidth, requests: see Tuning.
         lease, patience, timeout: see Tuning.
@@ -156,6 +156,8 @@ class Settings:
         if state is None and origins["state"] == "default":
             faults.append(InputError("--state", "is needed, since HOME is not set"))
         given |= {"state": state or Path(), "database": _with_password(given, sources, faults)}
+        if given.get("ledger") and flags.get("database") is not None:
+            faults.append(InputError("--database", "is not used beside a ledger; leave it out"))
         given.setdefault("processes", processors or len(os.sched_getaffinity(0)))
         warnings = (*sources.passed_over, *_warnings(sources))
         return cls(**given, origins=origins, sources=sources, warnings=warnings), faults

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from transferhub.hosts.hub_state import HubState, PeopleState
+from transferhub.hosts.hub_state import HubState
 from transferhub.state.base import Ledger
 from transferhub.state.sql import SqlTaskStore
 from transferhub.state.sql.audit import SqlAudit
@@ -16,12 +16,6 @@ from transferhub.state.sql.people import SqlPeople
 from transferhub.state.sql.samples import SqlSamples
 from transferhub.state.sql.seats import SqlSeats
 from transferhub.state.sql.vault import SqlVault
-
-
-def people_state(shared: Database) -> PeopleState:
-    return PeopleState(
-        people=SqlPeople(shared), channels=SqlChannels(shared), outbox=SqlOutbox(shared)
-    )
 
 
 def hub_state(ledger: Ledger, shared: Database) -> HubState:

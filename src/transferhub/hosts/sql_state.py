@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack
 
-from transferhub.hosts.hub_state import HubState, PeopleState, SharedState
+from transferhub.hosts.hub_state import HubState, SharedState
 from transferhub.state.base import Ledger, TaskStore
 from transferhub.state.sql import SqlLedger, SqlTaskStore
 from transferhub.state.sql.database import Database
@@ -32,13 +32,8 @@ class SqlAdapters:
     async def shared(self) -> SharedState:
         return await self.whole()
 
-    async def people(self) -> PeopleState:
-        from transferhub.hosts import sql_hub  # noqa: PLC0415 - a transfer needs none of it
-
-        return sql_hub.people_state(await self._opened())
-
     async def whole(self) -> HubState:
-        from transferhub.hosts import sql_hub  # noqa: PLC0415 - as above
+        from transferhub.hosts import sql_hub  # noqa: PLC0415 - a transfer needs none of it
 
         return sql_hub.hub_state(await self.ledger(), await self._opened())
 

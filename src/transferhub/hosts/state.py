@@ -26,7 +26,7 @@ class StatePlace:
     Attributes:
         folder: of this machine, for locks, reports and the SQLite file.
         database: URL of a database, "" for that file; may hold a password.
-        ledger: aws://NAME, "" where everything is in the database.
+        ledger: aws://NAME where the state is on AWS, and no database is used; else "".
         patience: for how long AWS is asked again where it does not answer.
     """
 
@@ -50,11 +50,6 @@ class StatePlace:
         return self.database or f"sqlite:///{self.folder / _FILE}"
 
     @property
-    def has_database(self) -> bool:
-        """One is named, or there already."""
-        return bool(self.database) or (self.folder / _FILE).exists()
-
-    @property
     def is_private(self) -> bool:
         """All of it is in the folder, so that one hub has it."""
         return not self.database and not self.ledger
@@ -65,9 +60,9 @@ class StatePlace:
         return self.database.startswith("postgres") or bool(self.ledger)
 
     @property
-    def is_whole(self) -> bool:
-        """People, channels and messages are where the rest is."""
-        return not self.ledger
+    def has_roles(self) -> bool:
+        """Processes have the rights of a role: workers reach no people, channels and messages."""
+        return bool(self.ledger)
 
 
 class Adapters(Protocol):
@@ -82,16 +77,15 @@ class Adapters(Protocol):
 
 def adapters_of(place: StatePlace, stack: AsyncExitStack) -> Adapters:
     """Raises InputError where the place cannot be understood."""
-    in_database = SqlAdapters(place.database_url, stack)
     if not place.ledger:
-        return in_database
+        return SqlAdapters(place.database_url, stack)
     # Loaded where there is one: most starts need no client of AWS.
     from transferhub.hosts import aws_state  # noqa: PLC0415
 
     connection = aws_state.open_connection(
         place.ledger, os.environ, field="ledger", patience=place.patience
     )
-    return aws_state.AwsAdapters(connection, in_database, stack)
+    return aws_state.AwsAdapters(connection, stack)
 
 
 async def open_hub_state(place: StatePlace, stack: AsyncExitStack) -> HubState:

@@ -37,8 +37,8 @@ def work(settings: HubSettings, *, talk: Callable[[str], None]) -> None:
 
 
 _LONG_SILENCE = timedelta(minutes=5)
-"""A worker that reaches no outbox leaves lost members to servers, which tell people of them, for so
-long."""
+"""For so long a worker that reaches no messages leaves lost members to servers, which tell people
+of them."""
 
 
 async def _leave_to_servers(_: Member) -> None:
@@ -57,7 +57,7 @@ async def _work(settings: HubSettings, talk: Callable[[str], None]) -> None:
         )
         lost: Callable[[Member], Awaitable[None]] = _leave_to_servers
         rules = KeeperRules(slots=settings.runs, silence=_LONG_SILENCE)
-        if place.is_whole:
+        if not place.has_roles:
             lost = open_notices(await adapters.whole()).lost
             rules = KeeperRules(slots=settings.runs)
         keeper = await open_keeper(state, settings, member, rules, lost)

@@ -24,25 +24,24 @@ def place(**flags: str) -> StatePlace:
 
 
 @pytest.mark.parametrize(
-    ("flags", "url", "private", "shared", "whole"),
+    ("flags", "url", "private", "shared", "roles"),
     [
-        ({}, "sqlite:////s/dth.sqlite3", True, False, True),
-        ({"database": "sqlite:////other.db"}, "sqlite:////other.db", False, False, True),
-        ({"database": POSTGRES}, POSTGRES, False, True, True),
-        ({"ledger": AWS}, "sqlite:////s/dth.sqlite3", False, True, False),
-        ({"ledger": AWS, "database": POSTGRES}, POSTGRES, False, True, False),
+        ({}, "sqlite:////s/dth.sqlite3", True, False, False),
+        ({"database": "sqlite:////other.db"}, "sqlite:////other.db", False, False, False),
+        ({"database": POSTGRES}, POSTGRES, False, True, False),
+        ({"ledger": AWS}, "sqlite:////s/dth.sqlite3", False, True, True),
     ],
 )
 def test_a_place_says_who_may_share_it(
-    flags: dict[str, str], url: str, *, private: bool, shared: bool, whole: bool
+    flags: dict[str, str], url: str, *, private: bool, shared: bool, roles: bool
 ) -> None:
     found = place(**flags)
     assert found.database_url == url
-    assert (found.is_private, found.is_shared, found.is_whole) == (private, shared, whole)
+    assert (found.is_private, found.is_shared, found.has_roles) == (private, shared, roles)
 
 
 def test_a_place_goes_through_a_pipe_and_shows_no_password() -> None:
-    found = place(database=POSTGRES, ledger=AWS)
+    found = StatePlace(folder=Path("/s"), database=POSTGRES, ledger=AWS)
     assert pickle.loads(pickle.dumps(found)) == found  # noqa: S301 - as a pipe does
     assert "hunter2" not in repr(found)
 
@@ -51,6 +50,13 @@ def test_aws_is_waited_for_no_longer_than_the_settings_say() -> None:
     found = Settings.load(env={"HOME": "/h", "DTH_PATIENCE": "2s"}, machine_file=Path("/none"))
     assert StatePlace.of(found).patience == timedelta(seconds=2)
     assert place().patience == timedelta(seconds=30)
+
+
+def test_a_database_is_not_typed_beside_a_ledger() -> None:
+    with pytest.raises(InputError, match=r"^--database: is not used beside a ledger"):
+        place(database=POSTGRES, ledger=AWS)
+    env = {"HOME": "/h", "DTH_DATABASE": POSTGRES}
+    assert StatePlace.of(Settings.load(env=env, ledger=AWS, state="/s")).is_shared
 
 
 async def test_a_state_on_aws_without_a_region_is_refused_before_anything_is_made(

@@ -42,9 +42,9 @@ command = Command(
     short_help="Start the hub: tasks, schedules, API, and their runs on this machine.",
     help="""Start the hub and serve it until Ctrl-C or SIGTERM.
 
-    It keeps its tasks, runs and users in the state folder (SQLite) or in PostgreSQL, all but its
-    users and notifications on AWS where a ledger there is named, carries runs in processes of this
-    machine, and says where it is and how to sign in for the first time.
+    It keeps its tasks, runs and users in the state folder (SQLite), in PostgreSQL or on AWS,
+    carries runs in processes of this machine, and says where it is and how to sign in for the first
+    time.
     What was under way when it was stopped or killed goes on at the next start.
     """,
     examples=EXAMPLES,
