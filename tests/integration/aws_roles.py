@@ -12,6 +12,7 @@ from tests.conformance.ledger_facts import (
     LEASE,
     UPLOAD,
     WORKER,
+    FakeClock,
     done,
     extra,
     failed,
@@ -21,25 +22,31 @@ from tests.conformance.ledger_facts import (
     part_done,
     parts,
 )
-from tests.conformance.people import entry, sealed
+from tests.conformance.notices import channel, notice
+from tests.conformance.people import NOW, entry, link, sealed, session, token, user
 from tests.conformance.task_stores import CREATED, run, task
 from transferhub.aws.queue import Posting
 from transferhub.model.history import THINNINGS, OfTask
 from transferhub.model.pages import RunFilter
+from transferhub.model.people import Strikes
 from transferhub.model.run import RunState, TaskId
 from transferhub.model.transfer import Lease, RunId, Shard, TransferState, WorkKind
 from transferhub.state.aws.audit import AwsAudit
+from transferhub.state.aws.channels import AwsChannels
 from transferhub.state.aws.connection import Connection
 from transferhub.state.aws.creating import create_state, delete_state, describe_state
 from transferhub.state.aws.fleet import AwsFleet
 from transferhub.state.aws.inbox import AwsInbox
 from transferhub.state.aws.ledger import AwsLedger
 from transferhub.state.aws.logs import AwsLogs
+from transferhub.state.aws.outbox import AwsOutbox
+from transferhub.state.aws.people import AwsPeople
 from transferhub.state.aws.samples import AwsSamples
 from transferhub.state.aws.schema import DEAD, TABLES, WORK
 from transferhub.state.aws.seats import AwsSeats
 from transferhub.state.aws.tasks import AwsTaskStore
 from transferhub.state.aws.vault import AwsVault
+from transferhub.state.notices import Addressee
 
 TASK, RUN = TaskId("task"), RunId("run")
 _LATER = datetime(2100, 1, 1, tzinfo=UTC)
@@ -180,7 +187,38 @@ async def as_hub(connection: Connection) -> None:
     assert (await logs.page(OfTask(TASK))).lines
     await logs.forget(RUN)
     await _look_back(AwsSamples(connection))
+    await _let_in(AwsPeople(connection))
+    await _tell(AwsChannels(connection), AwsOutbox(connection))
     await ledger.aclose()
+
+
+async def _let_in(people: AwsPeople) -> None:
+    await people.create_user(user("ann"))
+    await people.update_user(user("ann"))
+    assert await people.users()
+    await people.create_link(link("link"))
+    assert await people.take_link("link", NOW)
+    await people.create_session(session("session"))
+    await people.touch_session("session", NOW + timedelta(minutes=1))
+    assert await people.get_session("session")
+    assert await people.end_sessions("ann")
+    await people.create_token(token("token"))
+    assert await people.revoke_token("token", NOW)
+    assert await people.get_token("digest of token")
+    assert await people.replace_strikes("ann", None, Strikes(count=1, at=NOW))
+    assert await people.purge(_LATER, _LATER)
+
+
+async def _tell(channels: AwsChannels, outbox: AwsOutbox) -> None:
+    await channels.create_channel(channel(FakeClock(), "slack"))
+    to = [Addressee(channel="slack", window=timedelta(0))]
+    for ident in "ab":
+        assert await outbox.add(notice(FakeClock(), ident), to, [ident])
+    [message] = await outbox.messages()
+    assert message.count == 2
+    await outbox.claim(LEASE)
+    await channels.delete_channel("slack")
+    assert await outbox.purge(_LATER)
 
 
 async def _look_back(samples: AwsSamples) -> None:

@@ -110,6 +110,7 @@ RIGHTS: dict[Role, tuple[Right, ...]] = {
         *_WORKS,
         *_LOOKS,
         Right(on=HUB, actions=(*_READ, *_WRITE)),
+        Right(on=HUB, actions=("dynamodb:ConditionCheckItem",), kinds=("channel#",)),
         Right(on=HUB, index=BY1, actions=_QUERY),
         Right(on=DEAD, actions=_TAKE),
     ),
