@@ -1,15 +1,16 @@
 """A state on AWS, for commands and for the test's own process."""
 
+import os
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Self
 
 from tests.acceptance.command import Dth
 from tests.servers.endpoint import Endpoint
 from transferhub.hosts import aws_state
-from transferhub.state.aws.connection import AwsPlace
+from transferhub.state.aws.connection import AwsPlace, Connection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +34,14 @@ class Aws:
     @property
     def place(self) -> AwsPlace:
         return AwsPlace(name=self.name, region=self.endpoint.region)
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        connection = aws_state.open_connection(self.place, os.environ, field="")
+        try:
+            yield connection
+        finally:
+            await connection.aclose()
 
     @property
     def url(self) -> str:

@@ -1,10 +1,14 @@
 """A state on AWS is created, looked at and deleted."""
 
+import asyncio
+
 import pytest
 
 from tests.acceptance.aws import Aws
 from tests.acceptance.command import Dth
 from tests.servers.ministack import MinistackServer
+from transferhub.aws.queue import Posting
+from transferhub.state.aws.schema import DEAD, WORK
 
 REGION = ("--region", "us-east-1")
 
@@ -86,6 +90,25 @@ def test_the_doctor_tells_how_the_state_is(near: Dth, aws: Aws) -> None:
     assert "disk use" not in found
     assert not (near.state / "dth.sqlite3").exists()
 
+
+def test_the_doctor_finds_what_does_not_fit(near: Dth, aws: Aws) -> None:
+    async def change() -> None:
+        async with aws.connection() as connection:
+            await (await connection.queue(WORK)).set_attributes({"VisibilityTimeout": "30"})
+            await (await connection.queue(DEAD)).send([Posting("not ours")])
+
+    asyncio.run(change())
+    ended = near.well("doctor", "--ledger", aws.url, "--json", code=1)
+    found = {finding["name"]: finding for finding in ended.json["findings"]}
+    assert found["state on AWS"]["value"] == "does not fit"
+    assert found["state on AWS"]["advice"] == (
+        f"queue {aws.name}-work: its VisibilityTimeout is 30 seconds, not 900"
+    )
+    assert found["dead-letter queue"]["value"] == "1 messages"
+    assert "`dth redrive RUN`" in found["dead-letter queue"]["advice"]
+
+
+def test_the_doctor_says_what_is_missing(near: Dth) -> None:
     missing = near.well("doctor", "--ledger", "aws://nothing?region=us-east-1", code=1)
     assert "cannot be used" in missing.out
     assert "`dth aws create-state`" in missing.out
@@ -108,6 +131,12 @@ def test_a_ledger_that_is_typed_wrong_changes_nothing(
     ended = dth.well("transfer", f"file://{dth.folder}", "file:///tmp/none", *words, code=2)
     assert ended.err.startswith(sentence)
     assert not dth.state.exists()
+
+
+def test_what_is_done_to_a_database_is_refused_where_there_is_none(dth: Dth) -> None:
+    aws = dth.having(DTH_LEDGER="aws://moves?region=us-east-1")
+    ended = aws.well("database", "upgrade", code=2)
+    assert ended.err.startswith("dth: ledger: the state is aws://moves?region=us-east-1, and no")
 
 
 def test_a_worker_needs_a_state_that_it_can_share(dth: Dth) -> None:

@@ -83,7 +83,13 @@ def disk_use(settings: Settings) -> DiskUse:
 
 
 def _database_url(settings: Settings) -> str:
-    return StatePlace.of(settings).database_url
+    place = StatePlace.of(settings)
+    if place.ledger:
+        raise InputError(
+            "ledger",
+            f"the state is {place.ledger}, and no database is used; see dth aws show-state",
+        )
+    return place.database_url
 
 
 def _url(settings: Settings) -> DatabaseUrl:

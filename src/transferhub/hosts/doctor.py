@@ -169,8 +169,8 @@ async def _ledger(place: StatePlace) -> list[Finding]:
 
 
 _DEAD_ADVICE = (
-    "workers died of this work again and again: the next worker of the run counts it as failed;"
-    " see `dth failures RUN`"
+    "they were received five times without an end: `dth redrive RUN` takes along those of a run;"
+    " look at the others in SQS, which are no work and no events of a task"
 )
 
 

@@ -153,7 +153,7 @@ FLAGS = {
     "aws create-state": OF_AWS | {"--json", "--backups", "--protected"},
     "aws show-state": OF_AWS | {"--json"},
     "aws delete-state": OF_AWS | {"--json", "--yes"},
-    "aws policy": OF_AWS | {"--role", "--account"},
+    "aws policy": OF_AWS | {"--role", "--account", "--json"},
     "doctor": ALL,
 }
 ARGUMENTS = {

@@ -221,6 +221,12 @@ command = Family(
                     help="Twelve digits. [default: whichever it is given in]",
                 ),
                 *_REACH,
+                Option(
+                    ["--json"],
+                    section="Output",
+                    is_flag=True,
+                    help="As the other commands take it; a policy is JSON in any case.",
+                ),
                 _DEBUG,
             ],
         ),
