@@ -26,6 +26,8 @@ from tests.conformance.notices import channel, notice
 from tests.conformance.people import NOW, entry, link, sealed, session, token, user
 from tests.conformance.task_stores import CREATED, run, task
 from transferhub.aws.queue import Posting
+from transferhub.control.listener import Listener
+from transferhub.model.event import EventSource, SourceKind
 from transferhub.model.history import THINNINGS, OfTask
 from transferhub.model.pages import RunFilter
 from transferhub.model.people import Strikes
@@ -55,11 +57,21 @@ _LATER = datetime(2100, 1, 1, tzinfo=UTC)
 async def prepare(connection: Connection) -> None:
     """What there is before a role comes to work: a task, its queued run, and transfers."""
     store = AwsTaskStore(connection)
-    await store.create_task(task(TASK))
+    queue = await connection.queue(WORK)
+    events = EventSource(kind=SourceKind.SQS, queue_url=queue.url).to_json()
+    spec = {"source": {"url": "s3://bucket"}, "destination": {"url": "s3://other"}}
+    await store.create_task(replace(task(TASK), events=events, spec=spec))
     await store.create_run(run(RUN, of=TASK, state=RunState.QUEUED))
     await AwsVault(connection).create(sealed("key"))
     await AwsInbox(connection).put(TASK, [event("a"), event("b")])
     await _record(await AwsLedger.open(connection), RUN)
+    await queue.send([Posting(_change_of("c"))] * 2)
+
+
+def _change_of(key: str) -> str:
+    """As S3 tells of it."""
+    of = {"bucket": {"name": "bucket"}, "object": {"key": key}}
+    return json.dumps({"Records": [{"eventName": "ObjectCreated:Put", "s3": of}]})
 
 
 async def _record(ledger: AwsLedger, of: RunId) -> None:
@@ -68,7 +80,9 @@ async def _record(ledger: AwsLedger, of: RunId) -> None:
 
 
 async def as_worker(connection: Connection, of: RunId = RUN) -> None:
-    ledger = await AwsLedger.open(connection)
+    store, inbox = AwsTaskStore(connection), AwsInbox(connection)
+    listener = Listener(store, inbox, connection.resource(WORK.name))
+    ledger = await AwsLedger.open(connection, hear=listener.hear)
     leases = {at.transfer.key: at for at in await lease_all(ledger, of)}
     large = leases.pop("in parts")
     assert await ledger.renew([large], LEASE) == []
@@ -80,9 +94,8 @@ async def as_worker(connection: Connection, of: RunId = RUN) -> None:
     await ledger.fail([failed(dead), failed(again, _LATER)])
     await ledger.release([back])
     await ledger.complete([done(at) for at in rest])
-    assert (
-        await ledger.totals(of)
-    ).open == 2  # what waits for its next attempt, and what was released
+    # What waits for its next attempt, and what was released.
+    assert (await ledger.totals(of)).open == 2
     await ledger.aclose()
 
 
@@ -106,7 +119,6 @@ async def as_finder(connection: Connection) -> None:
     assert claimed is not None
     await store.task_version(claimed.task, claimed.task_version)
     assert await store.get_task(claimed.task)
-    await store.event_tasks()
     await store.keep_run(claimed, LEASE)
     assert await AwsVault(connection).get("key")
     assert await inbox.lag()
@@ -233,9 +245,10 @@ async def _look_back(samples: AwsSamples) -> None:
 async def _dies(connection: Connection) -> None:
     """A message of the run, and one of another, are among the dead letters."""
     work, dead = await connection.queue(WORK), await connection.queue(DEAD)
-    [message, *_] = await work.receive(1, hidden=timedelta(0))
-    of_another = {**json.loads(message.body), "epoch": uuid4().hex}
-    await dead.send([Posting(message.body), Posting(json.dumps(of_another))])
+    messages = await work.receive(10, hidden=timedelta(0))
+    told = next(words for at in messages if "epoch" in (words := json.loads(at.body)))
+    of_another = {**told, "epoch": uuid4().hex}
+    await dead.send([Posting(json.dumps(told)), Posting(json.dumps(of_another))])
 
 
 async def as_creator(connection: Connection) -> None:

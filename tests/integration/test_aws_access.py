@@ -116,7 +116,6 @@ FORBIDDEN: Mapping[Role, tuple[Callable[[Connection], Awaitable[object]], ...]] 
         _scan,
         _purge_queue,
         _create_task,
-        _read_tasks,
         _see_dead_letters,
         create_state,
         delete_state,
@@ -146,15 +145,21 @@ async def test_what_a_role_must_not_do_is_denied(
     assert "the credentials may not do this" in raised.value.message
 
 
-@pytest.mark.parametrize("deed", [_create_task, _read_audit])
-async def test_a_finder_is_kept_to_its_kinds_of_items(
-    root: Endpoint, deed: Callable[[Connection], Awaitable[object]]
+async def _forge_task(connection: Connection) -> None:
+    with connection.failures():
+        await connection.table(HUB).put({"pk": "task#forged", "sk": "task"})
+
+
+@pytest.mark.parametrize("role", [Role.WORKER, Role.FINDER])
+@pytest.mark.parametrize("deed", [_forge_task, _read_tasks, _read_audit])
+async def test_a_role_is_kept_to_its_kinds_of_items(
+    root: Endpoint, role: Role, deed: Callable[[Connection], Awaitable[object]]
 ) -> None:
     # ministack lets these pass: it knows nothing of leading keys.
-    async with aws_state(root) as state, as_role(root, state.name, Role.FINDER) as reached:
+    async with aws_state(root) as state, as_role(root, state.name, role) as reached:
         proxy, connection = reached
         await deed(connection)
-    statements = policy(Role.FINDER, state.name, region=REGION, account=ACCOUNT)["Statement"]
+    statements = policy(role, state.name, region=REGION, account=ACCOUNT)["Statement"]
     needs = [need for asked in proxy.seen for need in needs_of(asked)]
     assert not all(any(allows(at, need) for at in statements) for need in needs)
 

@@ -91,6 +91,13 @@ _WORKS = (
     Right(on=WORK, actions=(*_FIND_QUEUE, *_TAKE, *_HOLD)),
     Right(on=DEAD, actions=_FIND_QUEUE),
 )
+_HEARS = (
+    Right(on=HUB, actions=_READ, kinds=("inbox*", "task#*", "tasks-events")),
+    Right(on=HUB, actions=("dynamodb:PutItem",), kinds=("inbox*",)),
+)
+"""For what stores tell of changes in the queue of work: whoever receives it keeps it for its tasks,
+or it would become a dead letter."""
+
 _LOOKS = (
     *(Right(on=table, actions=_LOOK_AT_TABLE) for table in TABLES),
     *(Right(on=queue, actions=_LOOK_AT_QUEUE) for queue in QUEUES),
@@ -98,7 +105,7 @@ _LOOKS = (
 """For `dth doctor`."""
 
 RIGHTS: dict[Role, tuple[Right, ...]] = {
-    Role.WORKER: _WORKS,
+    Role.WORKER: (*_WORKS, *_HEARS),
     Role.FINDER: (
         *_WORKS,
         *_LOOKS,
