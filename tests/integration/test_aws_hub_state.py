@@ -9,17 +9,21 @@ import pytest
 
 from tests.conformance.aws_states import aws_state, connection_to
 from tests.conformance.histories import RUN, START, TASK, line, said, sample
+from tests.conformance.inboxes import event
 from tests.conformance.ledger_facts import FakeClock
 from tests.conformance.notices import channel, notice
-from tests.conformance.people import NOW, entry, user
+from tests.conformance.people import NOW, entry, link, sealed, user
+from tests.servers.aws_faults import AwsProxy, Refusal, Reset, Unprocessed
 from tests.servers.ministack import MinistackServer
 from transferhub.errors import StateError
-from transferhub.model.history import LogLine, OfRun, OfTask
+from transferhub.model.history import THINNINGS, LogLine, OfRun, OfTask
+from transferhub.model.notice import MessageState
 from transferhub.model.people import Strikes
 from transferhub.state.aws.audit import AwsAudit
 from transferhub.state.aws.channels import AwsChannels
 from transferhub.state.aws.connection import Connection
 from transferhub.state.aws.expiry import KEPT
+from transferhub.state.aws.inbox import AwsInbox
 from transferhub.state.aws.log_keys import line_key
 from transferhub.state.aws.log_lines import Packed, pack
 from transferhub.state.aws.log_tail import LogTail
@@ -29,6 +33,7 @@ from transferhub.state.aws.people import AwsPeople
 from transferhub.state.aws.samples import AwsSamples
 from transferhub.state.aws.schema import HUB
 from transferhub.state.aws.seats import AwsSeats
+from transferhub.state.aws.vault import AwsVault
 from transferhub.state.notices import Addressee
 
 
@@ -147,6 +152,107 @@ async def test_a_run_over_midnight_is_in_the_series_of_its_task(connection: Conn
     assert len(await samples.series(OfTask(TASK), *span, points=7_200)) == 6
     after = await samples.series(OfTask(TASK), midnight, span[1], points=7_200)
     assert len(after) == 3
+
+
+async def test_a_window_whose_first_answer_was_lost_is_thinned_all_the_same(
+    proxy: AwsProxy, reached: Connection
+) -> None:
+    samples = AwsSamples(reached)
+    proxy.add("UpdateItem", Reset(carried_out=True))
+    await samples.add(RUN, TASK, sample(0))
+    assert await samples.thin(THINNINGS[0], START + timedelta(hours=1)) == 1
+
+
+# Lost answers
+
+
+@pytest.fixture
+async def proxy(ministack: MinistackServer) -> AsyncIterator[AwsProxy]:
+    async with AwsProxy(ministack.endpoint.url) as listening:
+        yield listening
+
+
+@pytest.fixture
+async def reached(
+    ministack: MinistackServer, connection: Connection, proxy: AwsProxy
+) -> AsyncIterator[Connection]:
+    """The state, through the proxy."""
+    opened = connection_to(ministack.endpoint.at(proxy.url), connection.name)
+    yield opened
+    await opened.aclose()
+
+
+async def test_who_takes_a_seat_and_hears_nothing_has_it(
+    proxy: AwsProxy, reached: Connection, clock: FakeClock
+) -> None:
+    lost = Reset(carried_out=True)
+    seats = AwsSeats(reached, clock)
+    for _ in range(2):
+        proxy.add("PutItem", lost)
+        seat = await seats.take("s", "a", timedelta(seconds=20))
+        assert seat is not None
+        assert (seat.holder, seat.number) == ("a", 1)
+    assert await seats.take("s", "b", timedelta(seconds=20)) is None
+
+
+async def test_who_writes_and_hears_nothing_is_no_other_writer(
+    proxy: AwsProxy, reached: Connection, clock: FakeClock
+) -> None:
+    people, vault, store = AwsPeople(reached), AwsVault(reached), AwsChannels(reached, clock)
+    proxy.add("PutItem", Reset(carried_out=True), times=5)
+    await people.create_user(user("ann"))
+    await people.update_user(user("ann"))
+    await vault.create(sealed("a"))
+    await vault.replace(sealed("a", version=2), sealed("a"))
+    await store.create_channel(channel(clock, "slack"))
+    was = channel(clock, "slack").sealed
+    proxy.add("UpdateItem", Reset(carried_out=True))
+    await store.replace(replace(was, key_id="k2", box="again"), was)
+    proxy.add("DeleteItem", Reset(carried_out=True))
+    assert await vault.delete("a")
+    assert len([at for at in proxy.seen if at.fault]) == 7
+
+
+async def test_who_takes_a_link_and_hears_nothing_gets_it(
+    proxy: AwsProxy, reached: Connection
+) -> None:
+    people = AwsPeople(reached)
+    await people.create_link(link("x"))
+    proxy.add("UpdateItem", Reset(carried_out=True))
+    proxy.add("DeleteItem", Reset(carried_out=True))
+    assert await people.take_link("x", NOW) == link("x")
+    assert await people.take_link("x", NOW) is None
+
+
+async def test_a_message_whose_answers_are_lost_is_sent_once(
+    proxy: AwsProxy, reached: Connection, clock: FakeClock
+) -> None:
+    store, outbox = AwsChannels(reached, clock), AwsOutbox(reached, clock)
+    await store.create_channel(channel(clock, "slack"))
+    to = [Addressee(channel="slack", window=timedelta(0))]
+    proxy.add("TransactWriteItems", Reset(carried_out=True))
+    assert await outbox.add(notice(clock, "n"), to, ["m"])
+    clock.advance(60)
+    [message] = await outbox.claim(timedelta(minutes=1))
+    assert message.count == 1
+    proxy.add("UpdateItem", Reset(carried_out=True))
+    assert await outbox.settle(message, MessageState.SENT, due_at=None)
+    clock.advance(600)
+    assert await outbox.claim(timedelta(minutes=1)) == []
+
+
+async def test_events_and_logs_come_through_throttling(
+    proxy: AwsProxy, reached: Connection, clock: FakeClock
+) -> None:
+    slow = Refusal("ProvisionedThroughputExceededException")
+    for action in ("PutItem", "UpdateItem", "Query", "GetItem", "BatchGetItem", "BatchWriteItem"):
+        proxy.add(action, slow, times=2)
+    inbox, logs = AwsInbox(reached, clock), AwsLogs(reached, clock)
+    await inbox.put(TASK, [event(key) for key in "abc"])
+    assert len(await inbox.waiting(TASK, limit=9)) == 3
+    proxy.add("BatchWriteItem", Unprocessed(1))
+    await logs.append(long_lines(20))
+    assert len(await said(logs)) == 20
 
 
 # The rest

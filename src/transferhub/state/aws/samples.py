@@ -79,8 +79,10 @@ class AwsSamples:
         kept = Kept.of(run, task, sample)
         absent = When(f"attribute_not_exists(#{name})")
         with self._connection.failures():
-            item = await self._table.update(
-                item_key(run, AS_TAKEN, sample.at), self._change(kept), absent
+            key = item_key(run, AS_TAKEN, sample.at)
+            # Not added: it was there, or the answer to what has added it was lost.
+            item = await self._table.update(key, self._change(kept), absent) or (
+                await self._table.get(key)
             )
             if item is not None and item["edition"] == 1:
                 await self._tell(kept)
