@@ -12,7 +12,7 @@ from transferhub.model.notice import StoredChannel, channel_of
 from transferhub.model.people import Sealed
 from transferhub.state.aws.connection import Connection
 from transferhub.state.aws.outbox_messages import OutboxMessages
-from transferhub.state.aws.shelf import Shelf, changes, equal
+from transferhub.state.aws.shelf import Shelf, equal
 from transferhub.state.refusals import channel_changed, channel_exists
 from transferhub.state.values import from_micros, to_micros
 
@@ -55,11 +55,11 @@ class AwsChannels:
 
     async def replace(self, sealed: Sealed, was: Sealed) -> None:
         name = channel_of(was.credential.name)
-        change = changes({"key_id": sealed.key_id, "box": sealed.box})
         as_was = equal({"version": was.credential.version, "key_id": was.key_id})
-        kept = await self._channels.update(name, change, as_was) or await self._channels.get(name)
-        # Whose answer was lost finds its own box there.
-        if kept is None or kept["box"] != sealed.box:
+        kept = await self._channels.get(name) or {}
+        # A put, which finds its own work where an answer was lost.
+        resealed = {**kept, "key_id": sealed.key_id, "box": sealed.box}
+        if not await self._channels.put(name, resealed, as_was):
             raise channel_changed(name)
 
 
