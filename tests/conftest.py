@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.servers.boto import Boto
+from tests.servers.docker_registry import ACCOUNT, DockerRegistry
 from tests.servers.endpoint import Endpoint
 from tests.servers.faults import FaultProxy
 from tests.servers.ministack import MinistackServer
@@ -23,6 +24,7 @@ from tests.servers.oidc_provider import OidcProvider
 from tests.servers.one_by_one import OneByOne
 from tests.servers.postgres import PostgresServer
 from tests.servers.process import MissingProgramError
+from tests.servers.pusher import Pusher
 from tests.servers.rclone import RcloneS3
 from tests.servers.seaweedfs import SeaweedFS
 
@@ -122,6 +124,38 @@ async def aws_server_for_races(
 @pytest.fixture(scope="session")
 def oidc_provider(server_scope: ExitStack) -> OidcProvider:
     return _entered(server_scope, OidcProvider)
+
+
+@pytest.fixture(scope="session")
+def registry(server_scope: ExitStack) -> DockerRegistry:
+    """A registry of images, open to everyone; choose new repository names in each test."""
+    return _entered(server_scope, DockerRegistry)
+
+
+@pytest.fixture(scope="session")
+def registry_b(server_scope: ExitStack) -> DockerRegistry:
+    """A second one, for what goes from one registry to another."""
+    return _entered(server_scope, DockerRegistry)
+
+
+@pytest.fixture(scope="session")
+def registry_https(server_scope: ExitStack) -> DockerRegistry:
+    """A third one, with HTTPS under a CA of its own, and open to `ACCOUNT` alone."""
+    return _entered(server_scope, lambda: DockerRegistry(https=True, account=ACCOUNT))
+
+
+@pytest.fixture
+def pusher(registry: DockerRegistry) -> Iterator[Pusher]:
+    """A client of `registry`."""
+    with registry.pusher() as client:
+        yield client
+
+
+@pytest.fixture
+def pusher_b(registry_b: DockerRegistry) -> Iterator[Pusher]:
+    """A client of `registry_b`."""
+    with registry_b.pusher() as client:
+        yield client
 
 
 @pytest.fixture(scope="session")
