@@ -1,4 +1,4 @@
-"""Measures `dth` against rclone and JuiceFS, and its hub, on this machine.
+"""Measures `dth` against rclone and JuiceFS, its hub, and its state on AWS, on this machine.
 
 `python -m benchmarks --help` tells how.
 """
@@ -21,6 +21,8 @@ from benchmarks import (
     small_objects,
     unchanged,
 )
+from benchmarks.aws import bills
+from benchmarks.aws import rates as aws_rates
 from benchmarks.document import write_document
 from benchmarks.results import Result, render
 from benchmarks.rounds import Setting
@@ -38,6 +40,11 @@ GROUPS: Mapping[str, Mapping[str, Callable[[Setting], Result]]] = {
         "rates": ledger_rate.measure,
         "fleet": fleet.measure,
     },
+    "aws": {
+        "ledgers": aws_rates.measure,
+        "bill": bills.measure_objects,
+        "parts": bills.measure_parts,
+    },
 }
 BENCHMARKS = {name: measure for group in GROUPS.values() for name, measure in group.items()}
 
@@ -51,7 +58,8 @@ def say(sentence: str) -> None:
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks", description="Measures dth and its hub on this machine."
+        prog="python -m benchmarks",
+        description="Measures dth, its hub and its states on this machine.",
     )
     parser.add_argument(
         "names", nargs="*", metavar="NAME", help=f"of {', '.join(_NAMES)}; all when left out"

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.results import Result, render
+from tests.servers.ministack import ministack_version
 from tests.servers.postgres import postgres_version
 from tests.servers.process import find_program
 
@@ -56,6 +57,11 @@ _VERSIONS: Mapping[str, Mapping[str, Callable[[], str]]] = {
         "SeaweedFS": _seaweedfs,
         "SQLite": lambda: sqlite3.sqlite_version,
         "PostgreSQL": postgres_version,
+    },
+    "aws": {
+        "SQLite": lambda: sqlite3.sqlite_version,
+        "PostgreSQL": postgres_version,
+        "ministack": ministack_version,
     },
 }
 

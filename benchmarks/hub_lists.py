@@ -18,6 +18,7 @@ from benchmarks.rounds import Setting
 from tests.servers.hub import HubClient, HubServer
 from tests.servers.postgres import PostgresServer
 from transferhub.hosts.hub_state import HubState
+from transferhub.hosts.state import StatePlace, open_hub_state
 from transferhub.model.history import LogLevel, LogLine, Sample
 from transferhub.model.people import AuditEntry, How
 from transferhub.model.run import Run, RunState, Task, TaskId, Trigger
@@ -244,7 +245,7 @@ def _page(client: HubClient, listing: Listing, after: str) -> Any:
 
 async def _fill(folder: Path, url: str, sizes: Sizes) -> None:
     async with AsyncExitStack() as stack:
-        state = await HubState.open(folder, url, stack)
+        state = await open_hub_state(StatePlace(folder=folder, database=url), stack)
         for number in range(sizes.tasks):
             await state.tasks.create_task(_task(number))
         for number in range(sizes.tasks * sizes.runs_of_each):

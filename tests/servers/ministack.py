@@ -3,6 +3,7 @@
 It has an environment of its own, .venv/ministack, since it asks for other versions than we do.
 """
 
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -71,6 +72,14 @@ class MinistackServer(Scoped):
     def stop(self) -> None:
         self.process.kill()
         self._folder.cleanup()
+
+
+def ministack_version() -> str:
+    """Such as 1.5.33."""
+    python = _program().with_name("python")
+    asked = "from importlib.metadata import version; print(version('ministack'))"
+    done = subprocess.run([python, "-c", asked], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
 
 
 def _program() -> Path:
