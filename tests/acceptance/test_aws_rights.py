@@ -100,12 +100,17 @@ async def test_a_worker_of_a_hub_needs_the_rights_of_a_finder(
 
 
 @pytest.mark.parametrize(
-    ("words", "code"), [(("transfer", "s3://a", "s3://b"), 3), (("runs",), 3), (("doctor",), 1)]
+    ("role", "words", "code"),
+    [
+        (Role.WORKER, ("transfer", "s3://a", "s3://b"), 3),
+        (Role.WORKER, ("doctor",), 1),
+        (Role.CREATOR, ("runs",), 3),
+    ],
 )
 async def test_a_command_with_too_few_rights_says_so(
-    pair: Dth, root: Endpoint, state: Connection, words: tuple[str, ...], code: int
+    pair: Dth, root: Endpoint, state: Connection, role: Role, words: tuple[str, ...], code: int
 ) -> None:
-    document = policy(Role.WORKER, state.name, region=REGION, account=ACCOUNT)
+    document = policy(role, state.name, region=REGION, account=ACCOUNT)
     with user_with(root, document) as user:
         dth = pair.having(
             user.secret_access_key,
