@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from transferhub.errors import InputError
 from transferhub.model.faults import raise_faults
-from transferhub.plugins.objects.faults import faults_of
+from transferhub.model.field_faults import faults_of
 from transferhub.plugins.objects.location import Location
 
 SIDE_VARIABLES = frozenset(

@@ -18,9 +18,9 @@ from typing import TextIO
 from urllib.parse import unquote_plus
 
 from transferhub.engine.ranges import merge_prefixes
+from transferhub.engine.seen_keys import SeenKeys
 from transferhub.errors import InputError
 from transferhub.plugins.objects.location import SCHEMES, Location
-from transferhub.plugins.objects.seen_keys import SeenKeys
 from transferhub.plugins.objects.spec import ObjectsSpec
 
 PAGE_KEYS = 1_000

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from transferhub.errors import InputError
 from transferhub.model.faults import raise_faults
-from transferhub.plugins.objects.faults import faults_of
+from transferhub.model.field_faults import faults_of
 
 Environment = Literal["source", "destination"]
 Scheme = Literal["s3", "oss", "cos", "obs", "kodo", "gs", "r2", "b2", "minio", "wasabi", "file"]

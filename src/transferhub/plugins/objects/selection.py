@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
 
+from transferhub.model.globs import compile_globs
 from transferhub.model.objects import ObjectEntry
-from transferhub.plugins.objects.globs import compile_globs
 from transferhub.plugins.objects.spec import ObjectsSpec
 
 

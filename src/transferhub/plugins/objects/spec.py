@@ -12,10 +12,10 @@ from pydantic import ValidationError
 
 from transferhub.errors import InputError
 from transferhub.model.faults import InputErrors, raise_faults
+from transferhub.model.field_faults import faults_of
+from transferhub.model.globs import Glob
 from transferhub.model.units import is_duration, parse_moment
 from transferhub.plugins.objects.conflicts import conflicts
-from transferhub.plugins.objects.faults import faults_of
-from transferhub.plugins.objects.globs import Glob
 from transferhub.plugins.objects.location import Environment, Location, as_folder
 from transferhub.plugins.objects.parameters import Parameters
 

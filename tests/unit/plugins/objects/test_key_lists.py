@@ -8,6 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from transferhub.engine.seen_keys import SeenKeys
 from transferhub.errors import InputError
 from transferhub.plugins.objects.key_lists import (
     manifest_pages,
@@ -17,7 +18,6 @@ from transferhub.plugins.objects.key_lists import (
     with_digests,
 )
 from transferhub.plugins.objects.location import Location
-from transferhub.plugins.objects.seen_keys import SeenKeys
 from transferhub.plugins.objects.spec import ObjectsSpec, parse_spec
 
 BUCKET = Location.parse("s3://bucket", field="source")

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transferhub.errors import InputError
+from transferhub.model.globs import compile_globs
 from transferhub.model.objects import ObjectEntry
-from transferhub.plugins.objects.globs import compile_globs
 from transferhub.plugins.objects.selection import Selection
 from transferhub.plugins.objects.spec import parse_spec
 

@@ -1,4 +1,4 @@
-r"""Globs over relative keys, read as .gitignore reads them.
+r"""Globs over keys and names, read as .gitignore reads them.
 
 - `*` matches any characters of one segment, `?` one of them, `[a-z]` and `[!a-z]` one of a set;
   none of them matches `/`. A backslash takes the character after it literally.
