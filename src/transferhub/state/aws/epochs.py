@@ -68,6 +68,10 @@ class Epochs:
             return None
         return self._keep(run, row["epoch"], row["root"])
 
+    def forget(self) -> None:
+        """Takes nothing for granted any more."""
+        self._known.clear()
+
     async def begun(self, run: RunId) -> Epoch:
         """The run's epoch; its first one where nothing was known of it."""
         while (epoch := await self.of(run)) is None:

@@ -113,8 +113,12 @@ class Change:
         return len(self.groups) + len(self.chunks) + len(self.own_rows) + 2
 
 
+class EpochEndedError(Exception):
+    """Another process has reset or purged the run: its rows are gone."""
+
+
 class Groups:
-    """Verbs raise AwsError."""
+    """Verbs raise AwsError, and EpochEndedError."""
 
     def __init__(self, table: Table, epoch: str, root: str, process: bytes) -> None:
         """Args:
@@ -158,7 +162,8 @@ class Groups:
                     head = item
                     if not head["body"]:
                         return await self._assembled(head, {})
-        assert head is not None, "an epoch has a first group"
+        if head is None:
+            raise EpochEndedError
         return await self._assembled(head, {})
 
     async def at(self, sort_key: bytes) -> Group | None:
@@ -201,7 +206,8 @@ class Groups:
                 row = await self._table.get({"pk": groups_of(self.epoch), "sk": head["body"]})
             if row is None:  # its head has changed since it was read
                 row_head = await self._table.get({"pk": groups_of(self.epoch), "sk": head["sk"]})
-                assert row_head is not None
+                if row_head is None:
+                    raise EpochEndedError
                 return await self._assembled(row_head, {})
             body = row["transfers"]
         return Group.of(head["low"], head, body)
@@ -228,11 +234,14 @@ class Groups:
         await self._table.write([chunk.item(self.epoch, expires) for chunk in chunks])
 
     async def drop_chunks(self, dropped: Iterable[tuple[str, int]]) -> None:
-        keys = [
+        await self.drop_rows_of_chunks(
             chunk_key(generation, number)
             for generation, count in dropped
             for number in range(count)
-        ]
+        )
+
+    async def drop_rows_of_chunks(self, sort_keys: Iterable[bytes]) -> None:
+        keys = [*sort_keys]
         for key in keys:
             self._chunks.pop(key, None)
         await self._table.write(deletes=[{"pk": parts_of(self.epoch), "sk": key} for key in keys])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import IntEnum
@@ -21,7 +21,7 @@ from transferhub.model.transfer import (
 )
 from transferhub.state.aws.chunk import Chunk, PartEntry
 from transferhub.state.aws.epochs import Epoch
-from transferhub.state.aws.group import AT_ONCE, Entry, Group
+from transferhub.state.aws.group import AT_ONCE, MOST_ENTRIES, Entry, Group
 from transferhub.state.aws.groups import Change, Groups
 from transferhub.state.aws.settling import part_ident, pause
 from transferhub.state.aws.verbs import move
@@ -61,6 +61,10 @@ class Piece:
         return weight(WorkKind.PART, self.entry.transfer.action, self.part.part.size)
 
 
+Hear = Callable[[int], Awaitable[Sequence[Row]]]
+"""Receives some messages, about so many: the rows that they tell of; [] where there is none."""
+
+
 @dataclass(slots=True)
 class Found:
     """What may start now, by stream; and the rows that were looked at."""
@@ -69,19 +73,39 @@ class Found:
     groups: dict[bytes, Group] = field(default_factory=dict)
     chunks: dict[bytes, Chunk] = field(default_factory=dict)
 
+    @property
+    def count(self) -> int:
+        return sum(map(len, self.streams))
+
+    def forget(self, pieces: Iterable[Piece]) -> None:
+        """Their rows were not what they were taken for."""
+        for piece in pieces:
+            if piece.chunk is None:
+                self.groups.pop(piece.group.sort_key, None)
+            else:
+                self.chunks.pop(piece.chunk.sort_key, None)
+
     def has(self, stream: Stream, count: int) -> bool:
         return len(self.streams[stream]) >= count
 
 
-async def find(groups: Groups, told: Iterable[Row], now: int, limit: int) -> Found:
-    """Up to about `limit` pieces of each stream: of the rows that messages told of, and of those
-    that the index of work has."""
+async def find(groups: Groups, told: list[Row], hear: Hear, now: int, limit: int) -> Found:
+    """Up to about `limit` pieces of each stream: of the rows that messages tell of, and of those
+    that the index of work has.
+
+    Args:
+        told: rows of messages that were received before; it grows by those that are received now.
+    """
     found = Found()
-    rows = [*told]
-    for row in rows:
-        if not row.is_chunk:
-            await _look_into(groups, found, row.sort_key, now)
-    await _add_chunks(groups, found, [row.sort_key for row in rows if row.is_chunk], now)
+    await _look_into_rows(groups, found, told, now)
+    while (missing := limit - found.count) > 0:
+        # More than one: no message may stay in the queue because the index gave its work away.
+        likely = max(1, found.count // len(told)) if told else MOST_ENTRIES
+        rows = await hear(-(-missing // likely))
+        if not rows:
+            break
+        told += rows
+        await _look_into_rows(groups, found, rows, now)
     for stream, name in ((Stream.PARTS, "parts"), (Stream.AGAIN, "again"), (Stream.FRESH, "fresh")):
         if found.has(stream, limit):
             continue  # messages told of enough
@@ -106,6 +130,13 @@ async def _due(
             return
 
 
+async def _look_into_rows(groups: Groups, found: Found, rows: Sequence[Row], now: int) -> None:
+    for row in rows:
+        if not row.is_chunk:
+            await _look_into(groups, found, row.sort_key, now)
+    await _add_chunks(groups, found, [row.sort_key for row in rows if row.is_chunk], now)
+
+
 async def _look_into(groups: Groups, found: Found, sort_key: bytes, now: int) -> None:
     if sort_key in found.groups:
         return
@@ -120,6 +151,7 @@ async def _look_into(groups: Groups, found: Found, sort_key: bytes, now: int) ->
 
 async def _add_chunks(groups: Groups, found: Found, sort_keys: Sequence[bytes], now: int) -> None:
     new = [at for at in dict.fromkeys(sort_keys) if at not in found.chunks]
+    stray: list[Chunk] = []
     for sort_key, chunk in (await groups.chunks(new, kept=False)).items():
         found.chunks[sort_key] = chunk
         group = await groups.of_key(chunk.key)
@@ -128,10 +160,24 @@ async def _add_chunks(groups: Groups, found: Found, sort_keys: Sequence[bytes], 
             group = await groups.at(group.sort_key) or group
             entry = group.find(chunk.key)
         if entry is None or entry.generation != chunk.generation:
-            continue  # of an upload that was given up, or is about to be planned
+            stray.append(chunk)
+            continue
         found.streams[Stream.PARTS] += [
             Piece(group, entry, chunk, part) for part in chunk.startable(now)
         ]
+    await _drop_stray(groups, stray)
+
+
+async def _drop_stray(groups: Groups, chunks: Sequence[Chunk]) -> None:
+    """Deletes what a writer that was cut off left: nothing names it, and nobody is about to."""
+    dropped = []
+    for chunk in chunks:
+        entry = (await groups.read(chunk.key)).find(chunk.key)
+        is_planned = entry is not None and entry.generation == chunk.generation
+        is_being_planned = entry is not None and bool(entry.token) and not entry.finish
+        if not is_planned and not is_being_planned:
+            dropped.append(chunk.sort_key)
+    await groups.drop_rows_of_chunks(dropped)
 
 
 class Leasing:
@@ -157,13 +203,13 @@ class Leasing:
         self._expires = expires
 
     async def give(
-        self, told: Sequence[Row], *, limit: int, max_bytes: int, turn: int
+        self, hear: Hear, *, limit: int, max_bytes: int, turn: int
     ) -> tuple[list[Lease], Found]:
         """Leases, and what was looked at for them."""
-        tries = 0
+        tries, told = 0, list[Row]()
         while True:
             self._groups.age()
-            found = await find(self._groups, told, self._now, limit)
+            found = await find(self._groups, told, hear, self._now, limit)
             batch = fair_batch(
                 found.streams,
                 lambda piece: piece.weight,
@@ -171,14 +217,14 @@ class Leasing:
                 max_bytes=max_bytes,
                 first=turn,
             )
-            given = await self._write(batch)
+            given = await self._write(batch, found)
             if given or not batch:
                 return [await self._lease(piece) for piece in given], found
             # Others were quicker. What they left is found at the next look.
             tries += 1
             await pause(tries)
 
-    async def _write(self, batch: Sequence[Piece]) -> list[Piece]:
+    async def _write(self, batch: Sequence[Piece], found: Found) -> list[Piece]:
         """Those that were given; others came first to the rest."""
         given: list[Piece] = []
         for pieces in _together(batch):
@@ -187,6 +233,8 @@ class Leasing:
                 self._take(piece, change)
             if await self._groups.commit(change):
                 given += pieces
+            else:
+                found.forget(pieces)
         return given
 
     def _take(self, piece: Piece, change: Change) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import wraps
 from itertools import count
-from typing import TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 from uuid import uuid4
 
+from transferhub.aws.queue import MOST_MESSAGES
 from transferhub.aws.table import Delete, Table, When
 from transferhub.errors import LeaseLostError
 from transferhub.model.clock import Clock, utc_now
@@ -44,8 +46,8 @@ from transferhub.state.aws.counts import (
     totals_of,
 )
 from transferhub.state.aws.epochs import Epoch, Epochs
-from transferhub.state.aws.group import MOST_ENTRIES, Entry, Group
-from transferhub.state.aws.groups import Change, uploads_of
+from transferhub.state.aws.group import Entry, Group
+from transferhub.state.aws.groups import Change, EpochEndedError, uploads_of
 from transferhub.state.aws.leasing import Leasing, leases_of, micros_of
 from transferhub.state.aws.looking import (
     before,
@@ -60,7 +62,7 @@ from transferhub.state.aws.schema import DEAD, LEDGER, WORK
 from transferhub.state.aws.settling import Apply, Hold, RowsOf, settle
 from transferhub.state.aws.sort_keys import row_key
 from transferhub.state.aws.verbs import Verbs
-from transferhub.state.aws.work import Hear, WorkQueue
+from transferhub.state.aws.work import Hear, Row, Told, WorkQueue
 from transferhub.state.aws.work_messages import WorkMessages
 from transferhub.state.cursors import read_key_cursor
 from transferhub.state.rules import (
@@ -72,6 +74,24 @@ from transferhub.state.rules import (
 )
 
 _Told = TypeVar("_Told")
+_Answer = TypeVar("_Answer")
+_Asked = ParamSpec("_Asked")
+
+
+def _anew(
+    verb: Callable[Concatenate[AwsLedger, _Asked], Coroutine[Any, Any, _Answer]],
+) -> Callable[Concatenate[AwsLedger, _Asked], Coroutine[Any, Any, _Answer]]:
+    """Begins a verb anew where another process has reset its run meanwhile."""
+
+    @wraps(verb)
+    async def asked(ledger: AwsLedger, /, *words: _Asked.args, **named: _Asked.kwargs) -> _Answer:
+        while True:
+            try:
+                return await verb(ledger, *words, **named)
+            except EpochEndedError:
+                ledger.look_again()
+
+    return asked
 
 
 class AwsLedger:
@@ -115,6 +135,7 @@ class AwsLedger:
 
     # Recording
 
+    @_anew
     async def record(
         self, run: RunId, transfers: Sequence[Transfer], shards: Sequence[Shard] = ()
     ) -> int:
@@ -129,6 +150,7 @@ class AwsLedger:
             await self._recorder.put_shards(epoch, shards)
         return added
 
+    @_anew
     async def replace(
         self, run: RunId, transfers: Sequence[Transfer], shards: Sequence[Shard] = ()
     ) -> bool:
@@ -140,6 +162,7 @@ class AwsLedger:
             await self._recorder.put_shards(epoch, shards)
         return True
 
+    @_anew
     async def known(self, run: RunId, keys: Sequence[str]) -> Mapping[str, TransferRecord]:
         found: dict[str, TransferRecord] = {}
         with self._connection.failures():
@@ -165,6 +188,7 @@ class AwsLedger:
 
     # Leases
 
+    @_anew
     async def lease(
         self,
         run: RunId,
@@ -178,8 +202,13 @@ class AwsLedger:
             epoch = await self._epochs.of(run)
             if epoch is None:
                 return []
-            told = await self._messages.receive(epoch, -(-limit // MOST_ENTRIES), duration)
-            now = self._epochs.now()
+            now, told = self._epochs.now(), list[Told]()
+
+            async def hear(count: int) -> Sequence[Row]:
+                news = await self._messages.receive(epoch, min(count, MOST_MESSAGES), duration)
+                told.extend(news)
+                return [row for row, _ in news]
+
             leasing = Leasing(
                 epoch.groups,
                 run,
@@ -189,8 +218,9 @@ class AwsLedger:
                 duration=duration,
                 expires=self._epochs.expires(),
             )
-            rows, turn = [row for row, _ in told], next(self._turns)
-            leases, found = await leasing.give(rows, limit=limit, max_bytes=max_bytes, turn=turn)
+            leases, found = await leasing.give(
+                hear, limit=limit, max_bytes=max_bytes, turn=next(self._turns)
+            )
             await self._messages.settle(epoch, told, found, now)
             return leases
 
@@ -237,6 +267,7 @@ class AwsLedger:
         verbs = Verbs(self._epochs.now())
         await self._settle(leases, lambda lease: lease, verbs.release)
 
+    @_anew
     async def reclaim(self, run: RunId, workers: Sequence[WorkerId]) -> int:
         async with self._writes():
             epoch = await self._epochs.of(run)
@@ -272,7 +303,13 @@ class AwsLedger:
             epoch = await self._epochs.of(lease.run)
             if epoch is not None:
                 await epoch.groups.put_chunks(chunks, self._epochs.expires())
-        await self._held(lease, save, rows=2)
+        try:
+            await self._held(lease, save, rows=2)
+        except LeaseLostError:
+            if epoch is not None:
+                with self._connection.failures():
+                    await epoch.groups.drop_rows_of_chunks(chunk.sort_key for chunk in chunks)
+            raise
 
     async def _held(self, lease: Lease, apply: Apply[Lease], *, rows: int) -> None:
         if await self._settle([lease], _itself, apply, rows=lambda _: rows):
@@ -304,6 +341,7 @@ class AwsLedger:
 
     # Transfers that wait for a person
 
+    @_anew
     async def release_held(self, run: RunId) -> int:
         async with self._writes():
             epoch = await self._epochs.of(run)
@@ -326,6 +364,7 @@ class AwsLedger:
 
             return await self._recorder.move(epoch, held, TransferState.HELD, free)
 
+    @_anew
     async def redrive(
         self, run: RunId, *, code: str = "", key: str = "*", keys: Sequence[str] = ()
     ) -> int:
@@ -417,6 +456,7 @@ class AwsLedger:
                     )
         return sorted(found, key=lambda group: (-group.count, group.code))
 
+    @_anew
     async def page(
         self,
         run: RunId,
@@ -478,6 +518,10 @@ class AwsLedger:
         with self._connection.failures():
             return await self._epochs.runs(after, limit)
 
+    def look_again(self) -> None:
+        """Takes nothing for granted that other processes may have changed."""
+        self._epochs.forget()
+
     async def aclose(self) -> None:
         return
 
@@ -505,13 +549,16 @@ class AwsLedger:
         lost: list[Lease] = []
         async with self._writes():
             for run, those in by_run.items():
-                epoch = await self._epochs.of(run)
-                if epoch is None:
-                    lost += [lease_of(at) for at in those]
-                else:
-                    lost += await self._settled(
-                        epoch, those, lease_of, apply, rows=rows, histories=histories
-                    )
+                leases = [lease_of(at) for at in those]
+                try:
+                    epoch = await self._epochs.of(run)
+                    if epoch is not None:
+                        leases = await self._settled(
+                            epoch, those, lease_of, apply, rows=rows, histories=histories
+                        )
+                except EpochEndedError:
+                    self._epochs.forget()
+                lost += leases
         return lost
 
     async def _settled(
@@ -528,7 +575,7 @@ class AwsLedger:
             await self._messages.after(epoch, change, self._epochs.now())
             await epoch.groups.drop_chunks(change.dropped)
 
-        return await settle(
+        lost = await settle(
             epoch.groups,
             told,
             lease_of,
@@ -538,6 +585,8 @@ class AwsLedger:
             after=after,
             histories=histories,
         )
+        await self._messages.lost(lost)
+        return lost
 
 
 def _itself(lease: Lease) -> Lease:

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 from transferhub.model.pages import Page
 from transferhub.model.transfer import Transfer, TransferRecord, TransferState
-from transferhub.state.aws.chunk import Chunk
 from transferhub.state.aws.group import Entry, Group
 from transferhub.state.aws.groups import Groups
 from transferhub.state.aws.sort_keys import row_key
@@ -105,12 +104,6 @@ def shown(entry: Entry, troubles: Mapping[str, TransferRecord]) -> TransferRecor
         return entry.record()
     message = known.message if entry.state is TransferState.FAILED else ""
     return entry.record(message, known.history)
-
-
-def is_leased(owner: Group | Chunk, mark: str) -> bool:
-    """Whether something of it is leased with a token that begins so."""
-    members = owner.entries if isinstance(owner, Group) else owner.parts
-    return any(at.token.startswith(mark) for at in members)
 
 
 def is_sound(text: str) -> bool:

@@ -3,20 +3,40 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
+from typing import NamedTuple
 
+from transferhub.model.transfer import Lease, RunId, WorkKind
 from transferhub.state.aws.chunk import Chunk
 from transferhub.state.aws.epochs import Epoch
 from transferhub.state.aws.group import Group
 from transferhub.state.aws.groups import Change
 from transferhub.state.aws.leasing import Found
-from transferhub.state.aws.looking import is_leased
+from transferhub.state.aws.settling import part_ident
 from transferhub.state.aws.work import Row, Told, WorkQueue
 
 _MOST_DEAD = 1_000
 _HIDDEN = timedelta(seconds=15)
 _SECOND = 1_000_000
+
+
+@dataclass(eq=False, slots=True)
+class _Message:
+    """One that was received, and the work of its row that we lease."""
+
+    epoch: Epoch
+    receipt: str
+    work: set[_Work]
+
+
+class _Work(NamedTuple):
+    """Names a transfer, or a part of one."""
+
+    run: RunId
+    is_part: bool
+    ident: str
 
 
 class WorkMessages:
@@ -29,9 +49,15 @@ class WorkMessages:
         self._work = work
         self._dead = dead
         self._mark = mark
-        self._receipts: dict[Row, list[str]] = defaultdict(list)
+        self._held: dict[_Work, list[_Message]] = defaultdict(list)
 
     async def receive(self, epoch: Epoch, most: int, hidden: timedelta) -> Sequence[Told]:
+        former = [
+            work
+            for work, messages in self._held.items()
+            if work.run == epoch.run and messages[0].epoch.ident != epoch.ident
+        ]
+        await self._end(former)
         return await self._work.receive(epoch.ident, most, hidden)
 
     async def settle(self, epoch: Epoch, told: Sequence[Told], found: Found, now: int) -> None:
@@ -42,16 +68,25 @@ class WorkMessages:
             owner = (found.chunks if row.is_chunk else found.groups).get(row.sort_key)
             if owner is not None and any(owner.startable(now)):
                 more.append(row)
-            if owner is not None and is_leased(owner, self._mark):
-                self._receipts[row].append(receipt)
-            else:
+            ours = {} if owner is None else _leased(epoch.run, owner, self._mark)
+            if not ours:
                 done.append(receipt)
-        await self._work.tell(epoch.run, epoch.ident, more)
+            message = _Message(epoch, receipt, {*ours})
+            for work in ours:
+                self._held[work].append(message)
+        await self._work.tell(epoch.run, epoch.ident, dict.fromkeys(more))
         await self._work.delete(done)
 
     async def hide(self, duration: timedelta) -> None:
         """Renews what was received and is still worked on."""
-        await self._work.hide([at for those in self._receipts.values() for at in those], duration)
+        receipts = {at.receipt: None for messages in self._held.values() for at in messages}
+        await self._work.hide([*receipts], duration)
+
+    async def lost(self, leases: Iterable[Lease]) -> None:
+        """Ends messages of what we do not lease any more."""
+        await self._end(
+            _Work(lease.run, lease.kind is WorkKind.PART, str(lease.ident)) for lease in leases
+        )
 
     async def after(self, epoch: Epoch, change: Change, now: int) -> None:
         """Tells of what may start after a change, and ends messages whose work has ended."""
@@ -60,13 +95,20 @@ class WorkMessages:
             delays[max(0, -(-(due - now) // _SECOND))][row] = None
         for delay, rows in delays.items():
             await self._work.tell(epoch.run, epoch.ident, rows, timedelta(seconds=delay))
-        ended: list[str] = []
         owners: list[Group | Chunk] = [*change.groups.values(), *change.chunks.values()]
         for owner in owners:
-            row = Row(is_chunk=not isinstance(owner, Group), sort_key=owner.sort_key)
-            if row in self._receipts and not is_leased(owner, self._mark):
-                ended += self._receipts.pop(row)
-        await self._work.delete(ended)
+            ours = _leased(epoch.run, owner, self._mark)
+            theirs = _all_work(epoch.run, owner).keys() - ours.keys()
+            await self._end(theirs & self._held.keys())
+
+    async def _end(self, ended: Iterable[_Work]) -> None:
+        receipts = []
+        for work in ended:
+            for message in self._held.pop(work, ()):
+                message.work.discard(work)
+                if not message.work:
+                    receipts.append(message.receipt)
+        await self._work.delete(receipts)
 
     async def redrive(self, epoch: Epoch) -> None:
         """Takes the run's messages out of the queue of dead letters, and tells of their rows
@@ -74,3 +116,19 @@ class WorkMessages:
         received = await self._dead.receive(epoch.ident, _MOST_DEAD, _HIDDEN)
         await self._work.tell(epoch.run, epoch.ident, [told.row for told in received])
         await self._dead.delete([told.receipt for told in received])
+
+
+def _all_work(run: RunId, owner: Group | Chunk) -> dict[_Work, str]:
+    """With the tokens of their leases."""
+    if isinstance(owner, Group):
+        return {_Work(run, False, at.transfer.key): at.token for at in owner.entries}
+    return {
+        _Work(run, True, part_ident(owner.generation, owner.number, at.part.number)): at.token
+        for at in owner.parts
+    }
+
+
+def _leased(run: RunId, owner: Group | Chunk, mark: str) -> dict[_Work, str]:
+    """What is leased with a token that begins so."""
+    found = _all_work(run, owner)
+    return {work: token for work, token in found.items() if token.startswith(mark)}
