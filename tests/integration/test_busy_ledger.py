@@ -15,6 +15,7 @@ from tests.conformance.ledger_facts import (
 )
 from transferhub.errors import LeaseLostError
 from transferhub.model.transfer import OPEN_STATES, Lease, RunId, TransferState, WorkerId, WorkKind
+from transferhub.state.base import Ledger
 from transferhub.state.sql import SqlLedger
 
 RUN = RunId("run")
@@ -25,16 +26,16 @@ VERBS = 120
 class Actor:
     """Asks for one verb after the other, with leases that may be stale by then."""
 
-    def __init__(self, ledger: SqlLedger, number: int) -> None:
+    def __init__(self, ledger: Ledger, number: int) -> None:
         self._ledger = ledger
         self._worker = WorkerId(f"worker-{number}")
         self._random = random.Random(number)
         self._leases: list[Lease] = []
 
-    async def act(self) -> None:
+    async def act(self, count: int = VERBS) -> None:
         often = [self.lease] * 3 + [self.complete] * 2
         verbs = [*often, self.record, self.fail, self.give_back, self.split, self.manage]
-        for _ in range(VERBS):
+        for _ in range(count):
             await self._random.choice(verbs)()
 
     async def record(self) -> None:
@@ -98,7 +99,13 @@ async def test_totals_stay_exact_and_no_upload_is_lost(state_url: str) -> None:
     actors = [Actor(ledger, number) for number, ledger in enumerate(ledgers)]
     await asyncio.gather(*(actor.act() for actor in actors))
 
-    [ledger, *_] = ledgers
+    await assert_exact(ledgers[0])
+    for ledger in ledgers:
+        await ledger.aclose()
+
+
+async def assert_exact(ledger: Ledger) -> None:
+    """What a recount gives; and each upload of the run's is found, and its transfer is open."""
     await ledger.record(RUN, [new("one more")])
     assert (await ledger.totals(RUN)).tallies == await recount(ledger, RUN)
     found = [record async for record in ledger.transfers(RUN, states=[*OPEN_STATES])]
@@ -110,5 +117,3 @@ async def test_totals_stay_exact_and_no_upload_is_lost(state_url: str) -> None:
     for record in await ledger.uploads(RUN):
         await ledger.forget_upload(RUN, record)
     assert (await ledger.totals(RUN)).uploads == 0
-    for ledger in ledgers:
-        await ledger.aclose()
