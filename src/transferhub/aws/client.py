@@ -1,4 +1,4 @@
-"""Asks AWS services that speak the AWS JSON protocol: SQS, DynamoDB.
+"""Asks AWS services that speak the AWS JSON protocol: SQS, DynamoDB, ECR.
 
 Source: the services' API references; "Error handling with DynamoDB"; "Making requests using the AWS
 JSON protocol". The transport and the signature are those of S3
@@ -30,14 +30,17 @@ class Service:
     """Attributes:
     name: in signatures and host names.
     target: what names of actions begin with.
+    version: of the JSON protocol.
     """
 
     name: str
     target: str
+    version: str = "1.0"
 
 
 SQS = Service("sqs", "AmazonSQS")
 DYNAMODB = Service("dynamodb", "DynamoDB_20120810")
+ECR = Service("ecr", "AmazonEC2ContainerRegistry_V20150921", version="1.1")
 
 
 class AwsFault(StrEnum):
@@ -139,7 +142,7 @@ class AwsClient:
 
     async def _once(self, action: str, body: bytes) -> dict[str, Any]:
         headers = {
-            "content-type": "application/x-amz-json-1.0",
+            "content-type": f"application/x-amz-json-{self._service.version}",
             "x-amz-target": f"{self._service.target}.{action}",
         }
         try:

@@ -20,9 +20,13 @@ class Patience:
         self._next = first
         self._longest = longest
 
-    async def pause(self) -> bool:
-        """Waits; False, at once, where another try would come too late."""
-        wait = random.uniform(self._next / 2, self._next)
+    async def pause(self, *, at_least: float = 0.0) -> bool:
+        """Waits; False, at once, where another try would come too late.
+
+        Args:
+            at_least: seconds that whoever is asked wants to be left alone.
+        """
+        wait = at_least + random.uniform(self._next / 2, self._next)
         if time.monotonic() + wait > self._until:
             return False
         await asyncio.sleep(wait)

@@ -146,7 +146,7 @@ def test_both_languages_explain_every_code_of_a_store_and_of_an_object() -> None
     wanted = {
         code
         for section in sections
-        if section.startswith(("Reaching a store", "Objects"))
+        if section.startswith(("Reaching a store", "Objects", "Registries"))
         for code in re.findall(r"^\| `([a-z_]+)`", section, re.MULTILINE)
     }
     assert len(wanted) > 20
