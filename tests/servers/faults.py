@@ -1,4 +1,4 @@
-"""A proxy in front of an S3 server that delays, breaks and counts requests.
+"""A proxy in front of an S3 server or a registry that delays, breaks and counts requests.
 
 It runs in a thread of its own, so that a test can drive it while `dth` runs as a subprocess.
 Targets, header fields and bodies pass byte for byte: signatures stay valid, since the Host that
@@ -54,6 +54,7 @@ _BUFFER_LIMIT_BYTES = 4 * 1024 * 1024
 _RELEASE_S = 0.01
 # 100 Continue and its like; the real answer follows.
 _INTERIM = b"HTTP/1.1 1"
+_TLS_HELLO = b"\x16\x03"
 _RESETTING = struct.pack("ii", 1, 0)
 
 
@@ -396,6 +397,10 @@ class _Client(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._early:
             data, self._early = self._early + data, b""
+        if self._exchange is None and data.startswith(_TLS_HELLO):
+            # Some ask for HTTPS first, and would wait for an answer to that.
+            self.reset()
+            return
         while data:
             exchange = self._exchange
             if exchange is None:
@@ -505,6 +510,10 @@ class _Client(asyncio.Protocol):
         if "x-amz-target" in exchange.request.headers:
             kind = "application/x-amz-json-1.0"
             body = json.dumps({"__type": status.code, "message": status.message}).encode()
+        elif exchange.request.target.startswith(b"/v2/"):
+            kind = "application/json"
+            told = {"code": status.code, "message": status.message}
+            body = json.dumps({"errors": [told]}).encode()
         else:
             kind = "application/xml"
             body = (

@@ -82,8 +82,8 @@ class Latency:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """Answers in the server's stead with an error, of S3 or in the JSON of DynamoDB and SQS; the
-    server sees nothing."""
+    """Answers in the server's stead with an error, of S3, of a registry, or in the JSON of DynamoDB
+    and SQS; the server sees nothing."""
 
     status: int = 503
     code: str = "SlowDown"
