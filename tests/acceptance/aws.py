@@ -7,10 +7,15 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Self
 
+import pytest
+
 from tests.acceptance.command import Dth
 from tests.servers.endpoint import Endpoint
 from transferhub.hosts import aws_state
 from transferhub.state.aws.connection import AwsPlace, Connection
+
+IN_EACH_STATE = pytest.mark.parametrize("dth", ["sqlite", "aws"], indirect=True)
+"""Has a test run with each kind of state."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

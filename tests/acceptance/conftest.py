@@ -22,11 +22,16 @@ PlaceFactory = Callable[[Endpoint], Place]
 
 
 @pytest.fixture
-def dth(tmp_path: Path) -> Dth:
-    """`dth` that has run nothing yet, and whose sides have no credentials."""
+def dth(request: pytest.FixtureRequest, tmp_path: Path) -> Dth:
+    """`dth` that has run nothing yet, and whose sides have no credentials. Its state is a SQLite
+    file, or on AWS where a test is IN_EACH_STATE."""
     folder = tmp_path / "dth"
     folder.mkdir()
-    return Dth(folder=folder)
+    dth = Dth(folder=folder)
+    if getattr(request, "param", "") != "aws":
+        return dth
+    aws: Aws = request.getfixturevalue("aws")
+    return aws.used_by(dth)
 
 
 @pytest.fixture

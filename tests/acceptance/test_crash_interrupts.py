@@ -2,6 +2,7 @@
 
 import time
 
+from tests.acceptance.aws import IN_EACH_STATE
 from tests.acceptance.balance import assert_moved
 from tests.acceptance.command import Dth
 from tests.acceptance.places import MIB, Place, content_of
@@ -14,6 +15,7 @@ SMALL = {f"small/{n:03d}": content_of(str(n), 400 + n) for n in range(60)}
 LARGE = content_of("large", 27 * MIB)
 
 
+@IN_EACH_STATE
 def test_ctrl_c_ends_what_is_under_way_and_keeps_uploads_for_the_next_start(
     dth: Dth, source: Place, destination: Place, fault_proxy: ProxyFactory
 ) -> None:

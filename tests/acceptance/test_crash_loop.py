@@ -4,6 +4,7 @@ import os
 import random
 import signal
 
+from tests.acceptance.aws import IN_EACH_STATE
 from tests.acceptance.balance import assert_moved
 from tests.acceptance.command import Dth, Running
 from tests.acceptance.places import MIB, Place, content_of
@@ -16,6 +17,7 @@ KILLS = 6
 SMALL_COUNT, LARGE_COUNT = 3_000, 4
 
 
+@IN_EACH_STATE
 def test_a_transfer_survives_any_kill_as_often_as_it_comes(
     dth: Dth, source: Place, destination: Place, fault_proxy: ProxyFactory
 ) -> None:

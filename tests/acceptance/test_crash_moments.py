@@ -9,6 +9,7 @@ from typing import Self
 
 import pytest
 
+from tests.acceptance.aws import IN_EACH_STATE
 from tests.acceptance.balance import assert_balanced, assert_moved
 from tests.acceptance.command import Dth, Ended
 from tests.acceptance.places import MIB, Place, content_of
@@ -246,6 +247,7 @@ def test_workers_end_when_the_finder_is_killed(
     assert_moved(dth.transfer(source, destination, "--processes", 3), source, destination)
 
 
+@IN_EACH_STATE
 def test_a_killed_worker_is_done_without(
     dth: Dth, source: Place, destination: Place, fault_proxy: ProxyFactory
 ) -> None:

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from tests.acceptance.aws import IN_EACH_STATE
 from tests.acceptance.balance import assert_moved
 from tests.acceptance.command import Dth
 from tests.acceptance.places import MIB, Place, content_of
@@ -19,6 +20,7 @@ LARGE = content_of("large", 22 * MIB)
 LEASE_S = 2.0
 
 
+@IN_EACH_STATE
 def test_a_worker_that_sleeps_through_its_lease_changes_nothing_when_it_wakes(
     dth: Dth, source: Place, destination: Place, fault_proxy: ProxyFactory
 ) -> None:

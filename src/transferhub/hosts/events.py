@@ -22,6 +22,7 @@ from transferhub.control.secrets import new_secret
 from transferhub.control.tasks import NewIdent
 from transferhub.control.vault import Credentials
 from transferhub.control.waiting import wait
+from transferhub.engine.groups import unless
 from transferhub.errors import StateError, StoreError, UnsupportedError
 from transferhub.hosts.credentials import Lent, choose_credentials
 from transferhub.hosts.hub_state import HubState
@@ -209,7 +210,7 @@ class EventServices:
         while own is not None and not stop.is_set():
             busy = True
             try:
-                busy = await own.listen(LONGEST_WAIT)
+                busy = bool(await unless(stop, own.listen(LONGEST_WAIT)))
             except StateError as error:
                 log.warning("%s", error.message, extra={"action": "pump_failed"})
             if busy:
