@@ -177,6 +177,8 @@ class Group:
             return None
         if not any(dues) and not any(entry.attempts for entry in self.entries):
             return "fresh", self.born
+        if AT_ONCE in dues:  # begun: before all that are not
+            return "fresh", AT_ONCE
         return "again", min(dues)
 
     # As items

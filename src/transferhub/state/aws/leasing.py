@@ -288,13 +288,14 @@ def _together(batch: Sequence[Piece]) -> list[list[Piece]]:
 
 async def leases_of(epoch: Epoch, workers: frozenset[WorkerId]) -> AsyncIterator[Lease]:
     """What these workers hold, as much of it as it takes to give it back."""
-    async for sort_keys in epoch.groups.due("again", None):
-        for sort_key in sort_keys:
-            group = await epoch.groups.at(sort_key)
-            for entry in group.entries if group else ():
-                if entry.token and entry.worker in workers:
-                    key = entry.transfer.key
-                    yield Lease(epoch.run, key, entry.token, entry.kind, entry.transfer)
+    for stream, until in (("again", None), ("fresh", AT_ONCE)):
+        async for sort_keys in epoch.groups.due(stream, until):
+            for sort_key in sort_keys:
+                group = await epoch.groups.at(sort_key)
+                for entry in group.entries if group else ():
+                    if entry.token and entry.worker in workers:
+                        key = entry.transfer.key
+                        yield Lease(epoch.run, key, entry.token, entry.kind, entry.transfer)
     async for sort_keys in epoch.groups.due("parts", None):
         for chunk in (await epoch.groups.chunks(sort_keys, kept=False)).values():
             for at in chunk.parts:
