@@ -225,7 +225,8 @@ class Execution:
         while (await self._job.ledger.totals(self._job.run)).open:
             # A look costs a query, and a pause may be as long as nobody notices.
             bearable = (time.monotonic() - started) * _PAUSE_SHARE
-            await asyncio.sleep(min(max(bearable, _QUICK_LOOK_SECONDS), _LOOK_SECONDS))
+            longest = self._job.ledger.gather.total_seconds()
+            await asyncio.sleep(min(max(bearable, _QUICK_LOOK_SECONDS), longest))
 
     async def _report(self, totals: Totals, started: float) -> Summary:
         job = self._job
@@ -274,7 +275,7 @@ class _Meter:
         while self._observer is not None:
             totals = await self._job.ledger.totals(self._job.run)
             self._observer(self._progress(totals, await self._part_bytes(totals)))
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(self._job.ledger.gather.total_seconds())
 
     def close(self) -> None:
         """No more progress."""

@@ -43,7 +43,8 @@ class Progress:
 
 
 Observer = Callable[[Progress], None]
-"""Called about four times a second from the run's own event loop; must not block."""
+"""Called about four times a second, or as often as the ledger gathers ends of work, from the run's
+own event loop; must not block."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,8 +41,8 @@ class Ledger(Protocol):
 
     @property
     def gather(self) -> timedelta:
-        """For how long it pays to gather ends of work before they are told, and to lease work
-        ahead: longer where each verb has its price."""
+        """For how long it pays to gather ends of work before they are told, to lease work ahead,
+        and to wait before totals are looked at again: longer where each verb has its price."""
 
     async def record(
         self, run: RunId, transfers: Sequence[Transfer], shards: Sequence[Shard] = ()

@@ -74,7 +74,7 @@ class MortalLedger:
 
     def __getattr__(self, name: str) -> Any:
         verb = getattr(self._inner, name)
-        if name == "transfers" or (name in UNCOUNTED and not self._life.dead):
+        if name in {"gather", "transfers"} or (name in UNCOUNTED and not self._life.dead):
             return verb
 
         async def call(*values: Any, **options: Any) -> Any:
