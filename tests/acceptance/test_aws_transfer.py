@@ -74,6 +74,29 @@ def test_another_machine_finds_the_runs_and_compares_at_no_cost(
     assert_quiet(aws)
 
 
+def test_a_profile_gives_the_region_and_the_keys(
+    dth: Dth, aws: Aws, source: Place, destination: Place
+) -> None:
+    source.put("key", b"content")
+    folder = dth.home / ".aws"
+    folder.mkdir(parents=True)
+    (folder / "config").write_text(f"[profile moves]\nregion = {aws.endpoint.region}\n")
+    (folder / "credentials").write_text(
+        f"[moves]\naws_access_key_id = {aws.endpoint.access_key_id}\n"
+        f"aws_secret_access_key = {aws.endpoint.secret_access_key}\n"
+    )
+    far = dth.between(source.endpoint, destination.endpoint).having(
+        aws.endpoint.secret_access_key,
+        AWS_ENDPOINT_URL_DYNAMODB=aws.endpoint.url,
+        AWS_ENDPOINT_URL_SQS=aws.endpoint.url,
+    )
+
+    ended = far.transfer(source, destination, "--ledger", f"aws://{aws.name}?profile=moves")
+
+    assert_moved(ended, source, destination)
+    assert [run["run"] for run in aws.used_by(dth).well("runs", "--json").json] == [ended["run"]]
+
+
 def test_a_transfer_that_was_killed_goes_on(
     aws_pair: Dth, aws: Aws, source: Place, destination: Place
 ) -> None:
