@@ -73,11 +73,13 @@ class Times:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rates:
-    """Transfers per second, and CPU seconds of all processes for each transfer."""
+    """Transfers per second; CPU seconds of all processes for each transfer; and how long all of it
+    took."""
 
     recorded: float
     worked: float
     cpu_s: float
+    took_s: float
 
 
 def measure(setting: Setting) -> Result:
@@ -119,6 +121,7 @@ def median_rates(setting: Setting, place: Place, processes: int, count: int) -> 
         recorded=median(at.recorded for at in found),
         worked=median(at.worked for at in found),
         cpu_s=median(at.cpu_s for at in found),
+        took_s=sum(at.took_s for at in found),
     )
     name = place.partition(":")[0] if isinstance(place, str) else "aws"
     setting.say(f"  {name}, {processes}: {rates.recorded:,.0f}/s, {rates.worked:,.0f}/s")
@@ -145,10 +148,12 @@ def _rates(place: Place, run: RunId, processes: int, count: int) -> Rates:
             raise RuntimeError(f"a process of the benchmark ended with {process.exitcode}")
     times: list[Times] = [answers.get() for _ in started]
     total = each * processes
+    recording, working = _span([at.recording for at in times]), _span([at.working for at in times])
     return Rates(
-        recorded=total / _span([at.recording for at in times]),
-        worked=total / _span([at.working for at in times]),
+        recorded=total / recording,
+        worked=total / working,
         cpu_s=sum(at.cpu_s for at in times) / total,
+        took_s=recording + working,
     )
 
 

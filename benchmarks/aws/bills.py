@@ -15,7 +15,7 @@ from transferhub.model.objects import ObjectEntry
 
 _OBJECTS, _PARTS, _WORKERS = 100_000, 1_000, 4
 _FAST, _SLOW = 1_000.0, 10.0
-_SLOW_S = 120.0
+_SLOW_S = 90.0
 _FAST_PARTS, _SLOW_PARTS = 50.0, 2.0
 _MOST_UNITS, _MOST_OF_ORIGINAL = 0.2, 0.1
 
