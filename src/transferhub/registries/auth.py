@@ -10,7 +10,7 @@ import json
 import time
 from base64 import b64encode
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from urllib.parse import urlencode, urlsplit
@@ -65,8 +65,11 @@ class Authorizer:
     """Answers the challenges of one registry. Tokens are kept for each scope, fetched once however
     many wait for one, and renewed before they expire."""
 
-    def __init__(self, logins: LoginSource, lines: Lines) -> None:
+    def __init__(
+        self, logins: LoginSource, lines: Lines, *, seconds: Callable[[], float] = time.monotonic
+    ) -> None:
         self._logins = logins
+        self._seconds = seconds
         self._lines = lines
         self._challenge: Challenge | None = None
         self._slots: OrderedDict[Scopes, _Slot] = OrderedDict()
@@ -84,11 +87,11 @@ class Authorizer:
             self._challenge = challenge
         return challenge
 
-    async def authorization(self, asked: Asked, scopes: Scopes, *, renewed: bool = False) -> str:
+    async def authorization(self, asked: Asked, scopes: Scopes, *, refused: str = "") -> str:
         """The header Authorization; "" where the registry has not asked for one.
 
         Args:
-            renewed: the last one was refused.
+            refused: the last one, if the registry did not take it.
 
         Raises:
             StoreError: there is none to be had.
@@ -97,12 +100,13 @@ class Authorizer:
         if challenge is None:
             return ""
         if challenge.scheme == "basic":
-            login = await self._login(renewed=renewed)
+            login = await self._login(renewed=refused.startswith("Basic "))
             if login is None:
                 # A registry may want it of writers only.
                 return ""
             return _basic(login)
-        return f"Bearer {await self._token(asked, challenge, scopes, renewed=renewed)}"
+        token = await self._token(asked, challenge, scopes, refused.removeprefix("Bearer "))
+        return f"Bearer {token}"
 
     async def renew(self) -> None:
         """Forgets what was refused because it is too old."""
@@ -114,16 +118,13 @@ class Authorizer:
         self.anonymous = login is None
         return login
 
-    async def _token(
-        self, asked: Asked, challenge: Challenge, scopes: Scopes, *, renewed: bool
-    ) -> str:
+    async def _token(self, asked: Asked, challenge: Challenge, scopes: Scopes, refused: str) -> str:
         slot = self._slot(scopes)
-        refused = slot.token if renewed else ""
         async with slot.lock:
-            if slot.token and slot.token != refused and time.monotonic() < slot.renew_at:
+            if slot.token and slot.token != refused and self._seconds() < slot.renew_at:
                 return slot.token
-            slot.token, valid = await self._fetch(asked, challenge, scopes, renewed=renewed)
-            slot.renew_at = time.monotonic() + valid - min(_MARGIN_SECONDS, valid / 4)
+            slot.token, valid = await self._fetch(asked, challenge, scopes)
+            slot.renew_at = self._seconds() + valid - min(_MARGIN_SECONDS, valid / 4)
             return slot.token
 
     def _slot(self, scopes: Scopes) -> _Slot:
@@ -138,10 +139,8 @@ class Authorizer:
             self._slots.popitem(last=False)
         return slot
 
-    async def _fetch(
-        self, asked: Asked, challenge: Challenge, scopes: Scopes, *, renewed: bool
-    ) -> tuple[str, float]:
-        login = await self._login(renewed=renewed)
+    async def _fetch(self, asked: Asked, challenge: Challenge, scopes: Scopes) -> tuple[str, float]:
+        login = await self._login()
         answer = await self._ask_for_token(asked, challenge, scopes, login)
         if answer.status != HTTPStatus.OK:
             code, message = words_of(answer.body)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from http import HTTPStatus
 from urllib.parse import urlencode
@@ -51,16 +52,23 @@ class RegistryClient:
     """One registry host. Nothing is asked before the first verb; then once what it wants to be
     shown (`GET /v2/`), and from then on each verb takes the requests that it needs."""
 
-    def __init__(self, config: RegistryConfig, logins: LoginSource | None = None) -> None:
+    def __init__(
+        self,
+        config: RegistryConfig,
+        logins: LoginSource | None = None,
+        *,
+        seconds: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Args:
         logins: anonymous where there is none.
+        seconds: tells when tokens are to be renewed.
 
         Raises:
             InputError: the host is none.
         """
         self._config = config
         self._logins: LoginSource = logins or GivenLogin()
-        self._requests = Requests(config, self._logins)
+        self._requests = Requests(config, self._logins, seconds=seconds)
         self._referrers = Referrers(self)
 
     @property
@@ -155,16 +163,18 @@ class RegistryClient:
     async def referrers(self, repository: str, digest: Digest) -> Sequence[Descriptor]:
         return await self._referrers.of(repository, digest)
 
-    async def referrers_page(self, repository: str, digest: Digest, target: str) -> Answer:
-        """One page of the referrers API; statuses of registries that have none pass too."""
+    async def referrers_page(
+        self, repository: str, digest: Digest, target: str, *, passes: frozenset[int]
+    ) -> Answer:
+        """One page of the referrers API."""
         return await self._requests.send(
             Ask(
                 asked=self._asked(Operation.REFERRERS, repository, digest),
                 method="GET",
-                target=target or f"/v2/{repository}/referrers/{digest}",
+                target=target,
                 scopes=pulls(repository),
                 headers=_ACCEPT,
-                passes=frozenset({200, 400, 404, 405, 406, 501}),
+                passes=passes,
                 most_bytes=MOST_MANIFEST_BYTES,
             )
         )

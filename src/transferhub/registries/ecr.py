@@ -28,11 +28,15 @@ _VALID = timedelta(hours=12)
 _MARGIN = timedelta(hours=1)
 """A copy that starts with a login should also end with it."""
 
+_FRESH = timedelta(minutes=1)
+"""A login that was got no longer ago is refused for another reason than its age."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Granted:
     login: Login
     proxy: str
+    at: datetime
     renew_at: datetime
 
 
@@ -63,10 +67,9 @@ class EcrLogin:
         return f"Amazon ECR of account {self._account}" if self._account else "Amazon ECR"
 
     async def _current(self, *, renewed: bool = False) -> _Granted:
-        refused = self._granted if renewed else None
         async with self._lock:
-            granted = self._granted
-            if granted is None or granted is refused or self._clock() >= granted.renew_at:
+            granted, now = self._granted, self._clock()
+            if granted is None or now >= (granted.at + _FRESH if renewed else granted.renew_at):
                 granted = self._granted = await self._ask()
             return granted
 
@@ -120,9 +123,8 @@ def _read(answer: Mapping[str, Any], now: datetime) -> _Granted:
     proxy = str(row["proxyEndpoint"])
     if not urlsplit(proxy).netloc:
         raise ValueError(proxy)
-    return _Granted(
-        Login(user=user, password=password, expires_at=expires_at), proxy, expires_at - margin
-    )
+    login = Login(user=user, password=password, expires_at=expires_at)
+    return _Granted(login, proxy, now, expires_at - margin)
 
 
 _Class = tuple[type[StoreError], str | None, str]

@@ -28,11 +28,17 @@ from transferhub.registries.manifest import (
 )
 from transferhub.registries.paging import next_target
 
+_OK = frozenset({200})
+_MAYBE = _OK | {400, 404, 405, 406, 501}
+"""How registries that do not know the API answer."""
+
 
 class _Pages(Protocol):
     """What a client offers for this."""
 
-    async def referrers_page(self, repository: str, digest: Digest, target: str) -> Answer: ...
+    async def referrers_page(
+        self, repository: str, digest: Digest, target: str, *, passes: frozenset[int]
+    ) -> Answer: ...
 
     async def manifest(self, repository: str, reference: str) -> Manifest: ...
 
@@ -78,27 +84,20 @@ class Referrers:
 
     async def _by_api(self, repository: str, digest: Digest) -> Sequence[Descriptor] | None:
         """None: the registry has no such API."""
-        found: dict[Digest, Descriptor] = {}
-        visited: set[str] = set()
-        target = ""
-        while target not in visited:
-            visited.add(target)
-            answer = await self._pages.referrers_page(repository, digest, target)
-            if answer.status != HTTPStatus.OK:
-                # One that has it, and not the repository, says so.
-                if b"NAME_UNKNOWN" not in answer.body:
-                    self._has_api = False
-                return None
-            try:
-                page = read_descriptors(answer.body)
-            except ValueError:
-                self._has_api = False
-                return None
-            found.update((one.digest, one) for one in page)
-            target = next_target(answer.fields["link"], target or "/v2/")
-            if not target:
-                break
+        target = f"/v2/{repository}/referrers/{digest}"
+        answer = await self._pages.referrers_page(repository, digest, target, passes=_MAYBE)
+        page = _rows(answer)
+        if page is None:
+            # One that has it, and not the repository, says so.
+            self._has_api = None if b"NAME_UNKNOWN" in answer.body else False
+            return None
         self._has_api = True
+        found = {one.digest: one for one in page}
+        visited = {target}
+        while (target := next_target(answer.fields["link"], target)) and target not in visited:
+            visited.add(target)
+            answer = await self._pages.referrers_page(repository, digest, target, passes=_OK)
+            found.update((one.digest, one) for one in _rows(answer) or ())
         return tuple(found.values())
 
     async def _by_tag(self, repository: str, digest: Digest) -> Sequence[Descriptor]:
@@ -109,6 +108,16 @@ class Referrers:
         if not index.descriptor.is_index:
             return ()
         return read_contents(index).manifests
+
+
+def _rows(answer: Answer) -> Sequence[Descriptor] | None:
+    """None: this is no list of referrers."""
+    if answer.status != HTTPStatus.OK:
+        return None
+    try:
+        return read_descriptors(answer.body)
+    except ValueError:
+        return None
 
 
 def _tag(digest: Digest) -> str:

@@ -98,7 +98,9 @@ class Requests:
     pulls_left: as the registry last said.
     """
 
-    def __init__(self, config: RegistryConfig, logins: LoginSource) -> None:
+    def __init__(
+        self, config: RegistryConfig, logins: LoginSource, *, seconds: Callable[[], float]
+    ) -> None:
         """Raises:
         InputError: the host is none.
         """
@@ -107,7 +109,7 @@ class Requests:
         self._patience = config.patience
         self._lines = Lines(config.transport, plain_http=config.plain_http)
         self._gate = Gate(config.requests, config.rate)
-        self._authorizer = Authorizer(logins, self._lines)
+        self._authorizer = Authorizer(logins, self._lines, seconds=seconds)
         self._greeting = asyncio.Lock()
         self._greeted = asyncio.Event()
         self._failures = 0
@@ -197,9 +199,7 @@ class Requests:
         challenge = self._authorizer.learn(response.header("www-authenticate"))
         if challenge is None or (shown and challenge.error == "insufficient_scope"):
             return response
-        again = await self._authorizer.authorization(
-            ask.asked, ask.scopes, renewed=shown.lower().startswith(challenge.scheme)
-        )
+        again = await self._authorizer.authorization(ask.asked, ask.scopes, refused=shown)
         if again == shown:
             return response
         await hops.aclose()

@@ -1,0 +1,103 @@
+"""The private files of skopeo: logins, certificates, settings."""
+
+from __future__ import annotations
+
+import base64
+import fcntl
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from transferhub.errors import InputError, StoreError, TransientError
+from transferhub.registries.base import Login
+from transferhub.stores.s3.certificates import read_certificates
+from transferhub.stores.s3.transport import TransportConfig
+
+_PREFIX = "run-"
+_LOCK = "lock"
+
+
+@contextmanager
+def private_folder(parent: Path) -> Iterator[Path]:
+    """A new folder that its owner alone may enter, removed at the end of the scope.
+
+    Those that a killed process left in `parent` are removed first: they may hold secrets.
+
+    Raises:
+        StoreError: it cannot be made.
+    """
+    with mapped(parent):
+        parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _sweep(parent)
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+    try:
+        with mapped(folder), _held(folder / _LOCK):
+            yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def mapped(folder: Path) -> Iterator[None]:
+    """Maps every OSError that leaves the block."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise TransientError(
+            f"Writing skopeo's private files in {folder} failed ({reason}): give it room, or the"
+            " user that runs this the right to it.",
+            code="disk_full",
+        ) from error
+
+
+@contextmanager
+def _held(lock: Path) -> Iterator[None]:
+    """The kernel lets go of the file when this process ends, however it ends."""
+    with lock.open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _sweep(parent: Path) -> None:
+    for folder in parent.glob(f"{_PREFIX}*"):
+        # Without a lock file it is being made now, by another process or task.
+        with suppress(OSError), (folder / _LOCK).open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def write_login(path: Path, host: str, login: Login | None) -> None:
+    """Writes what skopeo takes as `--authfile`; without a login it asks as anybody."""
+    entries: dict[str, dict[str, str]] = {}
+    if login is not None:
+        pair = f"{login.user}:{login.password}"
+        entries[host] = {"auth": base64.b64encode(pair.encode()).decode()}
+        if login.identity_token:
+            entries[host]["identitytoken"] = login.identity_token
+    _write(path, json.dumps({"auths": entries}).encode())
+
+
+def write_certificates(folder: Path, transport: TransportConfig) -> None:
+    """Makes what skopeo takes as `--cert-dir`: whom to trust beside whom the system trusts.
+
+    Raises:
+        StoreError: the CA bundle cannot be used.
+    """
+    folder.mkdir(mode=0o700)
+    try:
+        certificates = read_certificates(transport)
+    except InputError as error:
+        raise StoreError(f"{error.message}.", code="tls") from error
+    if certificates:
+        _write(folder / "ca.crt", b"\n".join([*certificates, b""]))
+
+
+def _write(path: Path, content: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
