@@ -59,6 +59,8 @@ class ImageGlob:
     def parse(cls, pattern: str, *, field: str) -> Self:
         """Raises InputError where it cannot be read."""
         repository, colon, tag = pattern.partition(":")
+        if not pattern:
+            raise InputError(field, "the glob '' names nothing; write one such as team/*:v1.*")
         if "@" in pattern:
             raise InputError(
                 field, f"the glob {pattern!r} holds a digest; name such an image with images"
