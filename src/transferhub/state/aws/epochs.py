@@ -9,7 +9,7 @@ from typing import NamedTuple
 from uuid import uuid4
 
 from transferhub.aws.attributes import Item
-from transferhub.aws.table import ABSENT, Table, When
+from transferhub.aws.table import ABSENT, PRESENT, Table, When
 from transferhub.model.clock import Clock
 from transferhub.model.transfer import RunId
 from transferhub.state.aws.counts import counts_of
@@ -89,7 +89,13 @@ class Epochs:
             expired = When("attribute_not_exists(pk) OR expires <= :now", {":now": self._second()})
             if await self._table.put(row, expired):
                 return self._keep(run, ident, root)
+            await self._end_purge(run)
         return epoch
+
+    async def _end_purge(self, run: RunId) -> None:
+        row = await self._table.get({"pk": _RUNS, "sk": _run_key(run)})
+        if row is not None and "gone" in row:
+            await self.purge(run)
 
     async def reset(self, run: RunId) -> None:
         """Begins a new epoch; nothing of the former ones stays but their uploads."""
@@ -113,20 +119,23 @@ class Epochs:
         await self._table.update(key, When("REMOVE former"), erased)
 
     async def purge(self, run: RunId) -> None:
-        """Its row goes last: where this was interrupted, once more goes on."""
-        row = await self._row(run)
+        """Its row goes last: where this was interrupted, once more goes on, and so does a new
+        beginning of the run."""
+        key = {"pk": _RUNS, "sk": _run_key(run)}
+        row = await self._table.update(key, When("SET gone = :gone", {":gone": True}), PRESENT)
+        self._known.pop(run, None)
         if row is None:
             return
         for epoch in (*row.get("former", ()), row["epoch"]):
             await self._erase(partitions(epoch))
         await self._erase([uploads_of(row["root"]), counts_of(row["root"])])
-        await self._table.delete({"pk": row["pk"], "sk": row["sk"]})
-        self._known.pop(run, None)
+        same = When("epoch = :epoch AND gone = :gone", {":epoch": row["epoch"], ":gone": True})
+        await self._table.delete(key, same)
 
     async def runs(self, after: str, limit: int) -> Sequence[RunId]:
         """In the order of their bytes."""
         which = When("pk = :pk AND sk > :after", {":pk": _RUNS, ":after": _run_key(after)})
-        alive = When("expires > :now", {":now": self._second()})
+        alive = When("expires > :now AND attribute_not_exists(gone)", {":now": self._second()})
         found: list[RunId] = []
         async for items in self._table.pages(which, keep=alive):
             found += [RunId(item["run"]) for item in items]
@@ -137,7 +146,8 @@ class Epochs:
     async def _row(self, run: RunId) -> Item | None:
         row = await self._table.get({"pk": _RUNS, "sk": _run_key(run)})
         # DynamoDB takes days to delete what has expired.
-        return row if row and row["expires"] > self._second() else None
+        is_there = row is not None and row["expires"] > self._second() and "gone" not in row
+        return row if is_there else None
 
     def _keep(self, run: RunId, ident: str, root: str) -> Epoch:
         _, known = self._known.get(run, (0.0, None))

@@ -59,7 +59,7 @@ from transferhub.state.aws.looking import (
 )
 from transferhub.state.aws.recording import Recorder
 from transferhub.state.aws.schema import DEAD, LEDGER, WORK
-from transferhub.state.aws.settling import Apply, Hold, RowsOf, settle
+from transferhub.state.aws.settling import Apply, Hold, RowsOf, pause, settle
 from transferhub.state.aws.sort_keys import row_key
 from transferhub.state.aws.verbs import Verbs
 from transferhub.state.aws.work import Hear, Row, Told, WorkQueue
@@ -85,11 +85,14 @@ def _anew(
 
     @wraps(verb)
     async def asked(ledger: AwsLedger, /, *words: _Asked.args, **named: _Asked.kwargs) -> _Answer:
+        tries = 0
         while True:
             try:
                 return await verb(ledger, *words, **named)
             except EpochEndedError:
+                tries += 1
                 ledger.look_again()
+                await pause(tries)
 
     return asked
 

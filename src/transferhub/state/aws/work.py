@@ -54,7 +54,7 @@ class WorkQueue:
         bodies = [_Words(run, epoch, row, 0).body() for row in rows]
         await self._queue.send([Posting(body, delay) for body in bodies])
 
-    async def receive(self, epoch: str, most: int, hidden: timedelta) -> Sequence[Told]:
+    async def receive(self, run: RunId, epoch: str, most: int, hidden: timedelta) -> Sequence[Told]:
         """Up to `most` rows, fewer where there are no more; nobody else is told of them while
         their messages are hidden."""
         rows: list[Told] = []
@@ -62,19 +62,21 @@ class WorkQueue:
         while found < len(rows) < most:
             found = len(rows)
             passed: list[tuple[Message, _Words]] = []
-            heard: list[str] = []
+            ended: list[str] = []
             messages = await self._queue.receive(most - len(rows), hidden=hidden)
             for message in messages:
                 words = _read(message.body)
                 if words is not None and words.epoch == epoch:
                     rows.append(Told(words.row, message.receipt))
+                elif words is not None and words.run == run:
+                    ended.append(message.receipt)  # of before a reset
                 elif words is not None:
                     passed.append((message, words))
                 elif self._hear is not None and await self._hear(message.body):
-                    heard.append(message.receipt)
+                    ended.append(message.receipt)
                 # Any other one stays hidden for a while: the fifth time it becomes a dead letter.
             await self._pass_on(passed)
-            await self._queue.delete(heard)
+            await self._queue.delete(ended)
         return rows
 
     async def listen(self, wait: timedelta) -> bool:

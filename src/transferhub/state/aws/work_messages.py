@@ -58,7 +58,7 @@ class WorkMessages:
             if work.run == epoch.run and messages[0].epoch.ident != epoch.ident
         ]
         await self._end(former)
-        return await self._work.receive(epoch.ident, most, hidden)
+        return await self._work.receive(epoch.run, epoch.ident, most, hidden)
 
     async def settle(self, epoch: Epoch, told: Sequence[Told], found: Found, now: int) -> None:
         """A message stays, hidden, while we lease something of its row. Where more of the row may
@@ -113,7 +113,7 @@ class WorkMessages:
     async def redrive(self, epoch: Epoch) -> None:
         """Takes the run's messages out of the queue of dead letters, and tells of their rows
         anew."""
-        received = await self._dead.receive(epoch.ident, _MOST_DEAD, _HIDDEN)
+        received = await self._dead.receive(epoch.run, epoch.ident, _MOST_DEAD, _HIDDEN)
         await self._work.tell(epoch.run, epoch.ident, [told.row for told in received])
         await self._dead.delete([told.receipt for told in received])
 
