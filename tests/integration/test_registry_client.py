@@ -18,6 +18,7 @@ from transferhub.registries import (
     GivenLogin,
     Login,
     Manifest,
+    Registry,
     RegistryClient,
     RegistryConfig,
     manifest_of,
@@ -41,6 +42,8 @@ def config_of(registry: DockerRegistry) -> RegistryConfig:
 @pytest.fixture
 async def client(registry: DockerRegistry) -> AsyncIterator[RegistryClient]:
     client = RegistryClient(config_of(registry))
+    port: Registry = client
+    assert port.host == registry.host
     yield client
     await client.aclose()
 
@@ -223,7 +226,10 @@ async def test_https_with_an_own_ca_and_a_password(
     client = RegistryClient(config_of(registry_https), GivenLogin(LOGIN))
     await client.check()
     assert (await client.head(name, "1.0")).digest == oci.image("a").digest
-    assert await client.put_blob(name, b"{}")
+    digest = await client.put_blob(name, b"{}")
+    async with client.blob(name, digest) as pieces:
+        assert b"".join([piece async for piece in pieces]) == b"{}"
+    assert (await client.manifest(name, "1.0")).content == oci.image("a").content
     assert await client.login() == LOGIN
     await client.aclose()
 
@@ -260,6 +266,14 @@ async def test_plain_http_to_a_registry_of_https_is_told(
 ) -> None:
     config = RegistryConfig(host=registry_https.host, plain_http=True)
     assert (await failure(RegistryClient(config), name)).code == "tls"
+
+
+async def test_an_address_that_may_not_be_reached_is_not(
+    registry: DockerRegistry, name: str
+) -> None:
+    transport = TransportConfig(refuses=lambda address: address.startswith("127."))
+    config = RegistryConfig(host=registry.host, plain_http=True, transport=transport)
+    assert (await failure(RegistryClient(config), name)).code == "blocked_address"
 
 
 async def test_nobody_there_is_told_when_patience_ends(name: str) -> None:

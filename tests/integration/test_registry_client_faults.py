@@ -243,6 +243,31 @@ async def test_a_tenth_of_faults_fails_nothing(
     assert {one.digest for one in found} == {IMAGE.digest}
 
 
+async def test_one_that_waited_long_for_its_turn_has_patience_left(
+    registry: StandInRegistry,
+) -> None:
+    client = to(registry, seconds=0.3, most=1)
+    registry.slowness = 0.1
+    registry.fail(Say(status=503), path="/manifests/1.9")
+    await asyncio.gather(*(client.head("app/web", tag) for tag in TAGS))
+    await client.aclose()
+
+
+async def test_what_is_cancelled_leaves_its_place(registry: StandInRegistry) -> None:
+    client = to(registry, most=2)
+    await client.head("app/web", "1.0")
+    registry.slowness = 5
+    asking = [asyncio.create_task(client.head("app/web", tag)) for tag in TAGS]
+    await registry.count(4)
+    for one in asking:
+        one.cancel()
+    await asyncio.gather(*asking, return_exceptions=True)
+    registry.slowness = 0
+    async with asyncio.timeout(2):
+        await client.head("app/web", "1.0")
+    await client.aclose()
+
+
 # Manifests
 
 

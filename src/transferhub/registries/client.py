@@ -301,7 +301,7 @@ class RegistryClient:
         """Goes on where it was after the connection broke."""
         algorithm = asked.reference.partition(":")[0]
         hashed, got = hashlib.new(algorithm), 0
-        patience = Patience(self._config.patience)
+        patience, broken_at = Patience(self._config.patience), 0
         while True:
             try:
                 async with aclosing(self._from(asked, got)) as pieces:
@@ -311,6 +311,8 @@ class RegistryClient:
                         yield piece
                 break
             except TransientError:
+                if got > broken_at:
+                    patience, broken_at = Patience(self._config.patience), got
                 if not await patience.pause():
                     raise
         if (found := f"{algorithm}:{hashed.hexdigest()}") != asked.reference:

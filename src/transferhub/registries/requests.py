@@ -39,6 +39,7 @@ _NOTHING: Mapping[str, str] = {}
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MOST_REDIRECTS = 5
 _MOST_WORDS_BYTES = 64 << 10
+_LONGEST_REST = 86_400.0
 _HOST = re.compile(r"(?:[\w.-]+|\[[0-9a-fA-F:.]+\])(?::\d{1,5})?", re.ASCII)
 
 
@@ -156,9 +157,14 @@ class Requests:
         await self._lines.aclose()
 
     async def _patiently(self, asked: Asked, once: Callable[[], Awaitable[T]]) -> T:
-        patience, renewed = Patience(self._patience), False
+        # It begins with the first failure: the turn before that may be long in coming.
+        patience: Patience | None = None
+        renewed = False
         while True:
-            if (rest := self._gate.rest_seconds) and not await patience.pause(at_least=rest):
+            if rest := self._gate.rest_seconds:
+                patience = patience or Patience(self._patience)
+                if await patience.pause(at_least=rest):
+                    continue
                 raise ThrottledError(
                     f"{asked} failed: the registry asks to be left alone for {math.ceil(rest)}"
                     " seconds; log in for more, or ask for less at once."
@@ -168,6 +174,7 @@ class Requests:
             except RestingError:
                 continue
             except (ThrottledError, TransientError):
+                patience = patience or Patience(self._patience)
                 if not await patience.pause(at_least=self._gate.rest_seconds):
                     raise
             except DeniedError as error:
@@ -194,10 +201,11 @@ class Requests:
         """The answer; that to a second try, where another authorization may let it in."""
         shown = await self._authorizer.authorization(ask.asked, ask.scopes)
         response = await self._redirected(ask, shown, hops)
-        if response.status != HTTPStatus.UNAUTHORIZED:
-            return response
-        challenge = self._authorizer.learn(response.header("www-authenticate"))
-        if challenge is None or (shown and challenge.error == "insufficient_scope"):
+        if response.status == HTTPStatus.UNAUTHORIZED:
+            challenge = self._authorizer.learn(response.header("www-authenticate"))
+            if challenge is None or (shown and challenge.error == "insufficient_scope"):
+                return response
+        elif not _may_be_expired(ask, response, shown):
             return response
         again = await self._authorizer.authorization(ask.asked, ask.scopes, refused=shown)
         if again == shown:
@@ -269,6 +277,12 @@ class Requests:
                 raise self._refusal(asked, answer, response)
 
 
+def _may_be_expired(ask: Ask, response: Response, shown: str) -> bool:
+    """Amazon ECR answers 403 to a login that has expired, and cannot say so to a HEAD."""
+    refused = response.status == HTTPStatus.FORBIDDEN and ask.method == "HEAD"
+    return refused and shown.startswith("Basic ")
+
+
 def _check_hello(asked: Asked, answer: Answer) -> None:
     """A web page also answers with 200, wherever it is asked."""
     if "html" in answer.fields["content-type"] or answer.body.lstrip()[:1] not in {b"", b"{"}:
@@ -279,11 +293,11 @@ def retry_after(header: str) -> float:
     """Seconds to wait, by a header Retry-After; 0 where it says nothing."""
     header = header.strip()
     if header.isascii() and header.isdecimal():
-        return float(header)
+        return min(float(header), _LONGEST_REST)
     try:
         there = parsedate_to_datetime(header)
     except ValueError:
         return 0.0
     if there.tzinfo is None:
         return 0.0
-    return max(0.0, (there - utc_now()).total_seconds())
+    return min(max(0.0, (there - utc_now()).total_seconds()), _LONGEST_REST)
