@@ -27,6 +27,7 @@ from tests.servers.process import MissingProgramError
 from tests.servers.pusher import Pusher
 from tests.servers.rclone import RcloneS3
 from tests.servers.seaweedfs import SeaweedFS
+from tests.servers.token_registry import TokenRegistry
 
 _IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 
@@ -142,6 +143,12 @@ def registry_b(server_scope: ExitStack) -> DockerRegistry:
 def registry_https(server_scope: ExitStack) -> DockerRegistry:
     """A third one, with HTTPS under a CA of its own, and open to `ACCOUNT` alone."""
     return _entered(server_scope, lambda: DockerRegistry(https=True, account=ACCOUNT))
+
+
+@pytest.fixture(scope="session")
+def registry_of_tokens(server_scope: ExitStack) -> TokenRegistry:
+    """One that wants tokens, which `ACCOUNT` alone gets."""
+    return _entered(server_scope, lambda: TokenRegistry(ACCOUNT))
 
 
 @pytest.fixture
