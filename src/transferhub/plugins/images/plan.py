@@ -13,13 +13,14 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from transferhub.engine.execution import DeleteGuard
 from transferhub.errors import InputError
 from transferhub.model.transfer import Action, Difference, ScanCounts, Transfer, TransferState
 from transferhub.plugins.images.reference import Reference
 from transferhub.plugins.images.selection import ImageEntry
+from transferhub.registries.manifest import Contents
 
 
 class RowKind(StrEnum):
@@ -39,26 +40,6 @@ class RowKind(StrEnum):
 
 WORK: Final = frozenset({RowKind.COPY, RowKind.RETAG, RowKind.REFERRER})
 """Rows that change the destination."""
-
-
-class Blob(NamedTuple):
-    digest: str
-    size: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Manifest:
-    """A manifest or an index.
-
-    Attributes:
-        size: of its own bytes.
-        blobs: configuration and layers; of an index none.
-        members: digests of the manifests that an index names.
-    """
-
-    size: int = 0
-    blobs: tuple[Blob, ...] = ()
-    members: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,13 +209,14 @@ class Plan:
 def make_plan(
     sides: Iterable[tuple[SourceSide, DestinationSide]],
     *,
-    manifests: Mapping[str, Manifest] | None = None,
+    manifests: Mapping[str, Contents] | None = None,
     blobs: Collection[str] = frozenset(),
 ) -> Plan:
     """The plan for pairs of repositories, of which no two have one destination.
 
     Args:
-        manifests: what is known of manifests of both sides, by digest.
+        manifests: what manifests and indexes of both sides name, by their digest, as far as it is
+            known.
         blobs: digests of blobs that are known to be at the destination, in any repository.
 
     Raises:
@@ -317,7 +299,7 @@ def _wildcard(pattern: str) -> re.Pattern[str]:
 class _Tree:
     """What indexes name and manifests need."""
 
-    def __init__(self, manifests: Mapping[str, Manifest]) -> None:
+    def __init__(self, manifests: Mapping[str, Contents]) -> None:
         self._manifests = manifests
 
     def closure(self, digest: str) -> set[str]:
@@ -328,7 +310,7 @@ class _Tree:
             if (one := rest.pop()) not in found:
                 found.add(one)
                 known = self._manifests.get(one)
-                rest += known.members if known else ()
+                rest += [member.digest for member in known.manifests] if known else []
         return found
 
     def closures(self, digests: Iterable[str]) -> set[str]:
@@ -343,7 +325,7 @@ class _Tree:
 
     def blobs_of_all(self, digests: Iterable[str]) -> set[str]:
         """Of these, as far as they are known."""
-        known = (self._manifests.get(one, Manifest()) for one in self.closures(digests))
+        known = (self._manifests.get(one, Contents()) for one in self.closures(digests))
         return {blob.digest for manifest in known for blob in manifest.blobs}
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Self
 
 from transferhub.errors import InputError
+from transferhub.registries.manifest import Descriptor, Platform
 
 _WORD = re.compile(r"[a-z0-9_.-]+", re.ASCII)
 _PARTS = (2, 3)
@@ -22,41 +21,26 @@ _ALIASES: Mapping[str, tuple[str, str]] = {
 _DEFAULT_VARIANTS: Mapping[str, str] = {"arm64": "v8", "arm": "v7", "amd64": "v1"}
 
 
-@dataclass(frozen=True, slots=True)
-class Platform:
-    """Such as linux/arm64/v8. `variant` is "" where any will do."""
+def parse_platform(text: str, *, field: str) -> Platform:
+    """A platform such as linux/arm64/v8; without a variant, any will do.
 
-    os: str
-    architecture: str
-    variant: str = ""
-
-    @classmethod
-    def parse(cls, text: str, *, field: str) -> Self:
-        """Raises InputError: one sentence, with what to write."""
-        parts = text.lower().split("/")
-        if len(parts) not in _PARTS or not all(_WORD.fullmatch(part) for part in parts):
-            raise InputError(
-                field,
-                f"{text[:80]!r} is no platform; write one such as linux/amd64 or linux/arm/v7",
-            )
-        architecture, variant = _ALIASES.get(parts[1], (parts[1], ""))
-        return cls(parts[0], architecture, parts[2] if len(parts) == max(_PARTS) else variant)
-
-    def __str__(self) -> str:
-        return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
+    Raises:
+        InputError: one sentence, with what to write.
+    """
+    parts = text.lower().split("/")
+    if len(parts) not in _PARTS or not all(_WORD.fullmatch(part) for part in parts):
+        raise InputError(
+            field, f"{text[:80]!r} is no platform; write one such as linux/amd64 or linux/arm/v7"
+        )
+    architecture, variant = _ALIASES.get(parts[1], (parts[1], ""))
+    if len(parts) == max(_PARTS):
+        variant = parts[2]
+    return Platform(os=parts[0], architecture=architecture, variant=variant)
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
-    """An entry of an index. `platform` is None where it has none, as an attestation has none."""
-
-    digest: str
-    platform: Platform | None = None
-
-
-def choose(wanted: Platform, members: Iterable[Member]) -> Member | None:
-    """The member for a platform: the first with the very variant, else with the architecture's
-    usual one, else, where `wanted` names no variant, the first with any."""
+def choose(wanted: Platform, members: Iterable[Descriptor]) -> Descriptor | None:
+    """An index's image for a platform: the first with the very variant, else with the usual one of
+    its architecture, else, where `wanted` names no variant, the first with any."""
     fitting = [
         (_distance(wanted, member.platform), member)
         for member in members

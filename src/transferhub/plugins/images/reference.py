@@ -27,7 +27,7 @@ MAX_NAME_BYTES: Final = 255
 MAX_TAG_LENGTH: Final = 128
 
 _DOCKER_HUB_NAMES = frozenset({"index.docker.io", DOCKER_HUB_SERVER, "registry.hub.docker.com"})
-_DIGEST_DIGITS = {"sha256": 64, "sha384": 96, "sha512": 128}
+_DIGEST_DIGITS = {"sha256": 64, "sha512": 128}
 
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
@@ -207,17 +207,12 @@ def check_digest(digest: str, *, field: str, text: str = "") -> None:
         raise InputError(
             field,
             f"{shown}: {_shown(digest)} is no digest; write sha256: and 64 hexadecimal digits"
-            " (sha384 and sha512 are known too)",
+            " (sha512 is known too)",
         )
     if len(value) != digits or _HEX.fullmatch(value) is None:
         raise InputError(
             field, f"{shown}: a {algorithm} digest has {digits} digits of 0-9 and a-f"
         )  # fmt: skip
-
-
-def is_digest(text: str) -> bool:
-    algorithm, _, value = text.partition(":")
-    return len(value) == _DIGEST_DIGITS.get(algorithm) and _HEX.fullmatch(value) is not None
 
 
 def familiar_name(host: str, repository: str) -> str:

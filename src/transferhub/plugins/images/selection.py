@@ -16,8 +16,8 @@ from typing import Self
 
 from transferhub.errors import InputError
 from transferhub.model.globs import Glob
-from transferhub.plugins.images.platforms import Platform
 from transferhub.plugins.images.versions import VersionRange, tag_rank
+from transferhub.registries.manifest import Platform
 
 _ATTACHED = re.compile(
     r"(?P<stem>sha(?:256|384|512)-[0-9a-f]{64})(?P<cosign>\.(?:sig|att|sbom))?", re.ASCII

@@ -18,7 +18,7 @@ from transferhub.model.field_faults import faults_of
 from transferhub.plugins.images.conflicts import conflicts
 from transferhub.plugins.images.image_list import ImageList, lines_of, open_list
 from transferhub.plugins.images.parameters import Parameters
-from transferhub.plugins.images.platforms import Platform
+from transferhub.plugins.images.platforms import parse_platform
 from transferhub.plugins.images.registry_location import Environment, RegistryLocation
 from transferhub.plugins.images.repository_map import RepositoryMap
 from transferhub.plugins.images.selection import ImageGlob, Selection, compile_tags
@@ -55,7 +55,7 @@ class ImagesSpec(Parameters):
             tags=compile_tags(self.tag_pattern, field="tag_pattern") if self.tag_pattern else None,
             versions=VersionRange.parse(self.semver, field="semver") if self.semver else None,
             newest=self.newest,
-            platform=Platform.parse(self.platform, field="platform") if self.platform else None,
+            platform=parse_platform(self.platform, field="platform") if self.platform else None,
             untagged=self.untagged,
             index_children=self.index_children,
             cosign=self.cosign,

@@ -15,9 +15,7 @@ from transferhub.errors import GuardError, InputError
 from transferhub.model.transfer import Action, Difference, TransferState
 from transferhub.plugins.images.plan import (
     WORK,
-    Blob,
     DestinationSide,
-    Manifest,
     Plan,
     PlanRow,
     RowKind,
@@ -29,12 +27,21 @@ from transferhub.plugins.images.plan import (
 )
 from transferhub.plugins.images.reference import Reference
 from transferhub.plugins.images.selection import ImageEntry
+from transferhub.registries.manifest import Contents, Descriptor, Digest
 
 NOW = datetime(2024, 5, 8, tzinfo=UTC)
 
 
 def digest(name: str) -> str:
     return f"sha256:{sha256(name.encode()).hexdigest()}"
+
+
+def blob(name: str, size: int = 0) -> Descriptor:
+    return Descriptor(media_type="", digest=Digest(name), size=size)
+
+
+def index(*members: str) -> Contents:
+    return Contents(manifests=tuple(map(blob, members)))
 
 
 def short(row: PlanRow) -> str:
@@ -125,7 +132,7 @@ def test_what_has_no_tag_goes_by_its_digest() -> None:
 
 
 def test_images_of_an_index_go_with_it() -> None:
-    manifests = {digest("i"): Manifest(members=(digest("m"), digest("n")))}
+    manifests = {digest("i"): index(digest("m"), digest("n"))}
     plan = make_plan([(source({"1": "i", "amd64": "n"}, "m"), destination())], manifests=manifests)
     assert lines(plan) == ["copy app:1=i", "copy app:amd64=n"]
 
@@ -175,7 +182,11 @@ def test_referrers_go_after_what_they_refer_to() -> None:
 
 
 def test_referrers_of_an_images_platforms_go_too() -> None:
-    manifests = {digest("i"): Manifest(members=(digest("m"),))}
+    manifests = {
+        digest("i"): index(
+            digest("m"),
+        )
+    }
     side = source({"1": "i"}, referrers={digest("m"): [digest("s")]})
     plan = make_plan([(side, destination({"1": "i"}))], manifests=manifests)
     assert lines(plan) == ["referrer app:=s", "skip app:1=i"]
@@ -190,8 +201,8 @@ def test_a_tag_cannot_be_two_images() -> None:
         make_plan([(side, destination())])
 
 
-def image(*layers: str, size: int = 10) -> Manifest:
-    return Manifest(blobs=tuple(Blob(layer, size) for layer in layers))
+def image(*layers: str, size: int = 10) -> Contents:
+    return Contents(layers=tuple(blob(layer, size) for layer in layers))
 
 
 def test_one_image_carries_a_base_before_the_others_start() -> None:
@@ -234,7 +245,7 @@ def test_a_base_that_is_there_is_not_uploaded() -> None:
 
 
 def test_what_is_not_known_is_said_to_be_unmeasured() -> None:
-    manifests = {digest("i"): Manifest(members=(digest("m"), digest("n"))), digest("m"): image("a")}
+    manifests = {digest("i"): index(digest("m"), digest("n")), digest("m"): image("a")}
     images = (ImageEntry(tag="1", digest=digest("i"), size=77, pushed_at=NOW),)
     side = SourceSide(repository=Reference("ghcr.io", "app"), images=images)
     plan = make_plan([(side, destination())], manifests=manifests)
@@ -260,7 +271,11 @@ def test_what_is_pruned_takes_nothing_along(
     there: dict[str, str],
     expected: list[tuple[str, bool]],
 ) -> None:
-    manifests = {digest("i"): Manifest(members=(digest("m"),))}
+    manifests = {
+        digest("i"): index(
+            digest("m"),
+        )
+    }
     side = destination(there, extra=set(there) - set(wanted))
     plan = make_plan([(source(wanted, *untagged), side)], manifests=manifests)
     assert [(r.tags[0], r.shared) for r in plan.of_kind(RowKind.EXTRA)] == expected
@@ -313,7 +328,7 @@ class World:
     tags: dict[str, dict[str, str]] = field(default_factory=dict)
     digests: dict[str, set[str]] = field(default_factory=dict)
 
-    def apply(self, rows: Sequence[PlanRow], manifests: Mapping[str, Manifest]) -> None:
+    def apply(self, rows: Sequence[PlanRow], manifests: Mapping[str, Contents]) -> None:
         before = {name: set(digests) for name, digests in self.digests.items()}
         for row in rows:
             tags = self.tags.setdefault(row.repository, {})
@@ -332,9 +347,9 @@ class World:
                 tags.update(dict.fromkeys(row.tags, row.digest))
 
 
-def closure(one: str, manifests: Mapping[str, Manifest]) -> set[str]:
-    known = manifests.get(one, Manifest())
-    return {one, *(d for member in known.members for d in closure(member, manifests))}
+def closure(one: str, manifests: Mapping[str, Contents]) -> set[str]:
+    known = manifests.get(one, Contents())
+    return {one, *(d for member in known.manifests for d in closure(member.digest, manifests))}
 
 
 IMAGES = "abcdefgh"
@@ -344,15 +359,15 @@ BLOBS = st.lists(st.sampled_from(["b1", "b2", "b3", "b4"]), unique=True, max_siz
 
 
 @st.composite
-def known_manifests(draw: st.DrawFn) -> dict[str, Manifest]:
+def known_manifests(draw: st.DrawFn) -> dict[str, Contents]:
     """Indexes name only what comes after them, so that there are no circles."""
     known = {}
     for at, name in enumerate(IMAGES):
         if draw(st.booleans()):
             members = draw(st.lists(st.sampled_from(IMAGES[at + 1 :] or "-"), max_size=2))
-            known[digest(name)] = Manifest(
-                blobs=tuple(Blob(b, int(b[1])) for b in draw(BLOBS)),
-                members=tuple(digest(m) for m in members if m != "-"),
+            known[digest(name)] = Contents(
+                layers=tuple(blob(b, int(b[1])) for b in draw(BLOBS)),
+                manifests=tuple(blob(digest(m)) for m in members if m != "-"),
             )
     return known
 
@@ -395,7 +410,7 @@ def test_a_plan_that_is_carried_out_gives_the_sources_state(
     wanted: dict[str, dict[str, str]],
     untagged: dict[str, set[str]],
     there: dict[str, dict[str, str]],
-    manifests: dict[str, Manifest],
+    manifests: dict[str, Contents],
     referrers: dict[str, list[str]],
     immutable: bool,
     prune: bool,
@@ -439,7 +454,7 @@ def test_a_plan_that_is_carried_out_gives_the_sources_state(
 @given(st.lists(BLOBS, min_size=1, max_size=6))
 def test_no_blob_is_uploaded_twice(layers: list[list[str]]) -> None:
     names = IMAGES[: len(layers)]
-    manifests = {digest(n): Manifest(blobs=tuple(Blob(b, int(b[1])) for b in blobs))
+    manifests = {digest(n): Contents(layers=tuple(blob(b, int(b[1])) for b in blobs))
                  for n, blobs in zip(names, layers, strict=True)}  # fmt: skip
     plan = make_plan(
         [(source({"1": n}, name=n), destination(name=n)) for n in names], manifests=manifests

@@ -7,9 +7,9 @@ import pytest
 
 from transferhub.errors import InputError
 from transferhub.model.faults import InputErrors
-from transferhub.plugins.images.platforms import Platform
 from transferhub.plugins.images.registry_location import RegistryLocation
 from transferhub.plugins.images.spec import ImagesSpec, parse_spec
+from transferhub.registries.manifest import Platform
 
 ECR = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
 BASE: dict[str, Any] = {"source": "docker.io", "destination": ECR, "images": "nginx:1.27"}
@@ -284,7 +284,7 @@ def test_a_spec_gives_what_a_run_needs() -> None:
         rename={"nginx": "web"},
     )  # fmt: skip
     chosen = found.selection
-    assert chosen.platform == Platform("linux", "arm64")
+    assert chosen.platform == Platform(os="linux", architecture="arm64")
     assert chosen.covers("nginx", "1.2")
     assert not chosen.covers("nginx", "2.0")
     names = found.repository_map()
