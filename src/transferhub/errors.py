@@ -93,8 +93,13 @@ class StoreError(TransferHubError):
 
 
 class ThrottledError(StoreError):
+    """Attributes:
+    retry_after: how long to wait, where that was told.
+    """
+
     default_code = "throttled"
     retryable = True
+    retry_after: timedelta | None = None
 
 
 class TransientError(StoreError):

@@ -95,8 +95,8 @@ async def _version_line(program: str, environment: Mapping[str, str]) -> str:
     async with _ended(process):
         with suppress(TimeoutError):
             async with asyncio.timeout(_VERSION_PATIENCE.total_seconds()):
-                assert process.stdout is not None
-                return (await process.stdout.read(_PIECE_BYTES)).decode(errors="replace")
+                told, _ = await process.communicate()
+                return told.decode(errors="replace")
     return ""
 
 

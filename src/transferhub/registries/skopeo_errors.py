@@ -66,7 +66,7 @@ def failure(source: Place, destination: Place, log: SkopeoLog, status: int) -> S
 
 _OF_BLOBS = frozenset({Operation.GET_BLOB, Operation.HEAD_BLOB, Operation.PUT_BLOB})
 _BLOB = re.compile(r"sha256:[0-9a-f]{64}")
-_QUERY = re.compile(r"\?[^\s\"]+")
+_QUERY = re.compile(r"\?[^\s\"]*[^\s\":]")
 _UPLOAD = re.compile(r"/blobs/uploads/[^\s\":]+")
 
 
@@ -227,6 +227,7 @@ _CODE = re.compile(
     + r")(?:: (.*))?$"
 )
 _TOO_MANY = re.compile(r"too many requests? to registry|toomanyrequests", re.IGNORECASE)
+_BAD_LOGIN = re.compile(r"invalid username/password")
 _LATE = re.compile(r"time-?d? ?out", re.IGNORECASE)
 
 
@@ -234,7 +235,8 @@ def _refused(asked: Asked, place: Place, words: str) -> StoreError | None:
     said = _said(words, anonymous=place.anonymous)
     if said is None:
         return None
-    if said.status == _CODES["UNAUTHORIZED"] and _is_about_the_login(said):
+    if _BAD_LOGIN.search(words) and not place.anonymous:
+        # Any other 401 may be about this repository alone: Docker Hub answers so.
         asked = Asked(operation=Operation.GREET, host=asked.host)
     return classed(asked, said)
 
@@ -245,6 +247,8 @@ def _said(words: str, *, anonymous: bool) -> Refusal | None:
             status=status, code=code, message=_end(message.strip(' "()')), anonymous=anonymous
         )
 
+    if found := _BAD_LOGIN.search(words):
+        return refusal(401, "UNAUTHORIZED", found[0])
     if _TOO_MANY.search(words):
         return refusal(429, "TOOMANYREQUESTS", words.rpartition("toomanyrequests:")[2])
     if found := _STATUS.search(words):
@@ -254,8 +258,3 @@ def _said(words: str, *, anonymous: bool) -> Refusal | None:
         late = code == "UNKNOWN" and _LATE.search(message)
         return refusal(408 if late else _CODES[code], code, message)
     return None
-
-
-def _is_about_the_login(said: Refusal) -> bool:
-    """And not about what a known login may do, which some registries also answer with 401."""
-    return "denied" not in said.message and not said.anonymous

@@ -31,6 +31,7 @@ class SkopeoLog:
         wait: how long a registry that was asked too often last had it wait.
         fatal: why it failed, or "".
         other: the end of what was no line of its log.
+        begun: the line that has no end yet.
     """
 
     uploaded: set[Digest] = field(default_factory=set)
@@ -39,13 +40,13 @@ class SkopeoLog:
     wait: timedelta | None = None
     fatal: str = ""
     other: str = ""
+    begun: bytes = b""
     _tried: set[Digest] = field(default_factory=set)
-    _begun: bytes = b""
 
     def feed(self, piece: bytes) -> None:
         """Takes the next bytes. The end of a line that is too long is left out."""
-        *lines, begun = (self._begun + piece).split(b"\n")
-        self._begun = begun[:LONGEST_LINE_BYTES]
+        *lines, begun = (self.begun + piece).split(b"\n")
+        self.begun = begun[:LONGEST_LINE_BYTES]
         for line in lines:
             self._take(line[:LONGEST_LINE_BYTES].decode(errors="replace"))
 
