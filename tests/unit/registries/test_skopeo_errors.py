@@ -60,16 +60,16 @@ def error_of(fatal: str, *, status: int = 1, other: str = "") -> StoreError:
         ),
         (
             (
-                f'{REUSING}Get "https://two.example/v2/": x509: certificate is valid for other.example,'
-                " not two.example"
+                f'{REUSING}Get "https://two.example/v2/": x509: certificate is valid for'
+                " other.example, not two.example"
             ),
             "tls",
             "two.example:5000",
         ),
         (
             (
-                f'{REUSING}Get "https://two.example/v2/": x509: certificate has expired or is not yet'
-                " valid: current time 2026-11-30T00:00:00Z is after 2026-01-01T00:00:00Z"
+                f'{REUSING}Get "https://two.example/v2/": x509: certificate has expired or is'
+                " not yet valid: current time 2026-11-30T00:00:00Z is after 2026-01-01T00:00:00Z"
             ),
             "tls",
             "two.example:5000",
