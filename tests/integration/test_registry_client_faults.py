@@ -137,7 +137,7 @@ PASSING = {
 
 
 @pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING)
-@pytest.mark.parametrize("method", ["HEAD", "GET", "PUT", "DELETE"])
+@pytest.mark.parametrize("method", ["HEAD", "GET", "PUT"])
 async def test_what_may_work_later_is_tried_again(
     registry: StandInRegistry, client: RegistryClient, method: str, fault: Say
 ) -> None:
@@ -146,10 +146,8 @@ async def test_what_may_work_later_is_tried_again(
         await client.head("app/web", "1.0")
     elif method == "GET":
         await client.manifest("app/web", "1.0")
-    elif method == "PUT":
-        await client.put_manifest("app/web", "3.0", manifest_of(IMAGE.content))
     else:
-        await client.delete_manifest("app/web", Digest(IMAGE.digest))
+        await client.put_manifest("app/web", "3.0", manifest_of(IMAGE.content))
     assert len(registry.asked(method, "/manifests/")) == 3
 
 
@@ -246,8 +244,8 @@ async def test_a_tenth_of_faults_fails_nothing(
 async def test_one_that_waited_long_for_its_turn_has_patience_left(
     registry: StandInRegistry,
 ) -> None:
-    client = to(registry, seconds=0.3, most=1)
-    registry.slowness = 0.1
+    client = to(registry, seconds=0.15, most=1)
+    registry.slowness = 0.04
     registry.fail(Say(status=503), path="/manifests/1.9")
     await asyncio.gather(*(client.head("app/web", tag) for tag in TAGS))
     await client.aclose()
