@@ -17,6 +17,7 @@ from transferhub.model.transfer import TransferRecord, Upload, UploadRecord
 from transferhub.state.aws.chunk import Chunk, chunk_key, parts_of
 from transferhub.state.aws.counts import UPLOADS, Delta, code_key, counts_of
 from transferhub.state.aws.group import (
+    AT_ONCE,
     Entry,
     Group,
     due_key,
@@ -248,15 +249,16 @@ class Groups:
 
     # What may start
 
-    async def due(self, stream: str, now: int | None) -> AsyncIterator[Sequence[bytes]]:
+    async def due(
+        self, stream: str, now: int | None, *, since: int = AT_ONCE
+    ) -> AsyncIterator[Sequence[bytes]]:
         """Sort keys of rows of a stream ("fresh", "again" or "parts") in which something may start
-        by `now` (None: ever), those that wait longest first. An index lags: a row may have changed
-        since."""
+        by `now` (None: ever), and not before `since`, those that wait longest first. An index lags:
+        a row may have changed meanwhile."""
         which = When("due_of = :of", {":of": f"{self.epoch}|{stream}"})
         if now is not None:
-            which = When(
-                "due_of = :of AND due <= :now", {**which.values, ":now": due_key(now) + b"\xff"}
-            )
+            span = {":since": due_key(since), ":now": due_key(now) + b"\xff"}
+            which = When("due_of = :of AND due BETWEEN :since AND :now", {**which.values, **span})
         pages = self._table.pages(which, index=DUE.name, limit=_DUE_ROWS)
         async for items in pages:
             if items:

@@ -106,28 +106,43 @@ async def find(groups: Groups, told: list[Row], hear: Hear, now: int, limit: int
             break
         told += rows
         await _look_into_rows(groups, found, rows, now)
-    for stream, name in ((Stream.PARTS, "parts"), (Stream.AGAIN, "again"), (Stream.FRESH, "fresh")):
+    for stream, name, since, until in _PLACES:
         if found.has(stream, limit):
             continue  # messages told of enough
-        async for sort_keys in _due(groups, name, now, found, stream, limit):
+        async for sort_keys in _due(groups, name, since, now if until else 0):
             if stream is Stream.PARTS:
                 await _add_chunks(groups, found, sort_keys, now)
-                continue
-            for sort_key in sort_keys:
-                await _look_into(groups, found, sort_key, now)
-                if found.has(stream, limit):
-                    break
+            else:
+                await _look_into_some(groups, found, sort_keys, now, stream, limit)
+            if found.has(stream, limit):
+                break
     return found
 
 
-async def _due(
-    groups: Groups, name: str, now: int, found: Found, stream: Stream, limit: int
-) -> AsyncIterator[Sequence[bytes]]:
-    async for sort_keys in groups.due(name, now):
+_PLACES = (
+    (Stream.PARTS, "parts", AT_ONCE, True),
+    (Stream.AGAIN, "again", AT_ONCE + 1, True),
+    # Others have begun with these groups. They are not looked at for what is tried again: there
+    # may be many of them, all without it.
+    (Stream.FRESH, "again", AT_ONCE, False),
+    (Stream.FRESH, "fresh", AT_ONCE, True),
+)
+"""Where the index has work of a stream, and of which time: due from when on, and until now."""
+
+
+async def _due(groups: Groups, name: str, since: int, now: int) -> AsyncIterator[Sequence[bytes]]:
+    async for sort_keys in groups.due(name, now, since=since):
         # Workers that look at the same time do not want the same ones.
         yield random.sample(sort_keys, len(sort_keys))
+
+
+async def _look_into_some(
+    groups: Groups, found: Found, sort_keys: Sequence[bytes], now: int, stream: Stream, limit: int
+) -> None:
+    for sort_key in sort_keys:
         if found.has(stream, limit):
             return
+        await _look_into(groups, found, sort_key, now)
 
 
 async def _look_into_rows(groups: Groups, found: Found, rows: Sequence[Row], now: int) -> None:
