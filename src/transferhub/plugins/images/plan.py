@@ -24,10 +24,10 @@ from transferhub.registries.manifest import Contents
 
 
 class RowKind(StrEnum):
-    """SKIP: the same digest is there. RETAG: the digest is in the repository under another name.
-    COPY and REFERRER: it is not; a referrer belongs to another image. CONFLICT: the tag is another
-    image and may not be moved. GONE: the source has not what was asked for. EXTRA: the destination
-    alone has the tag."""
+    """SKIP: the same digest is there. RETAG: the digest is in the repository under another name, or
+    will be, by a COPY. COPY and REFERRER: it is not; a referrer belongs to another image. CONFLICT:
+    the tag is another image and may not be moved. GONE: the source has not what was asked for.
+    EXTRA: the destination alone has the tag."""
 
     COPY = "copy"
     RETAG = "retag"
@@ -93,18 +93,19 @@ class DestinationSide:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanRow:
-    """One line of a plan. A digest that is copied has one row in its repository, however many tags
-    it gets; every other row has at most one tag.
+    """One line of a plan: one tag, or one image without. A digest that is copied has one COPY in
+    its repository; its other tags are each a RETAG after it.
 
     Attributes:
         source: host and repository; "" for EXTRA.
         repository: at the destination.
-        tags: to set, to skip, or (EXTRA) to delete; empty for an image by its digest alone.
-        replaces: those of `tags` that are another image at the destination.
+        tag: to set, to skip, or (EXTRA) to delete; "" for an image by its digest alone.
+        replaces: digest that the tag has at the destination, where it is another one.
         digest: of the image at the source; for EXTRA, of the one at the destination.
         size: bytes to upload: of what several rows need, each blob is counted in one.
-        after: `REPOSITORY@DIGEST` at the destination of rows that carry blobs or the subject of
-            this one. To begin when they are there spares uploads; it is no condition.
+        after: `REPOSITORY@DIGEST` at the destination of rows that carry blobs, the subject or the
+            image of this one. To begin when they are there spares uploads; it is no condition:
+            where they do not come, a RETAG can do what a COPY does.
         wave: 0 where `after` is empty, else one more than the highest of these.
         subject: digest that a REFERRER refers to.
         shared: another tag of the destination, which stays, is this image too, so that only the
@@ -116,8 +117,8 @@ class PlanRow:
     repository: str
     digest: str = ""
     source: str = ""
-    tags: tuple[str, ...] = ()
-    replaces: tuple[str, ...] = ()
+    tag: str = ""
+    replaces: str = ""
     size: int = 0
     after: tuple[str, ...] = ()
     wave: int = 0
@@ -127,8 +128,8 @@ class PlanRow:
 
     @property
     def key(self) -> str:
-        """Unique in a plan: `REPOSITORY:TAG` of the first tag, or `REPOSITORY@DIGEST`."""
-        return f"{self.repository}:{self.tags[0]}" if self.tags else self.place
+        """Unique in a plan: `REPOSITORY:TAG` or `REPOSITORY@DIGEST`."""
+        return f"{self.repository}:{self.tag}" if self.tag else self.place
 
     @property
     def place(self) -> str:
@@ -172,34 +173,28 @@ class Plan:
         return [row for row in self.rows if row.kind is kind]
 
     @property
-    def images(self) -> Counter[RowKind]:
-        """Tags, and images without one, by kind."""
-        counts: Counter[RowKind] = Counter()
-        for row in self.rows:
-            counts[row.kind] += len(row.tags) or 1
-        return counts
-
-    @property
     def counts(self) -> ScanCounts:
-        same = self.images[RowKind.SKIP]
-        extra = self.images[RowKind.EXTRA]
-        there = [row for row in self.rows if row.kind in WORK or row.kind is RowKind.CONFLICT]
-        changed = sum(len(row.replaces) for row in there)
-        new = sum(len(row.tags) or 1 for row in there) - changed
+        """Of rows: `new` and `changed` are as many as there are transfers to copy, so GONE counts
+        as new; it ends as vanished."""
+        found = Counter(row.difference for row in self.rows)
+        same, new, changed = (
+            found[difference]
+            for difference in (Difference.SAME, Difference.NEW, Difference.CHANGED)
+        )
         return ScanCounts(
             scanned_source=same + new + changed + self.filtered,
             scanned_destination=self.destination_tags,
             same=same,
             new=new,
             changed=changed,
-            extra=extra,
+            extra=found[Difference.EXTRA],
             filtered=self.filtered,
             copy_bytes=self.upload_bytes,
         )
 
     def check_prune(self, guard: DeleteGuard, destination: str) -> None:
         """Raises GuardError where the EXTRA rows are more than may be deleted."""
-        guard.check_count(self.images[RowKind.EXTRA], self.destination_tags, destination)
+        guard.check_count(self.counts.extra, self.destination_tags, destination)
 
     def transfers(self) -> Iterator[Transfer]:
         """For the ledger: all but SKIP."""
@@ -248,8 +243,8 @@ def transfer_of(row: PlanRow) -> Transfer:
     """A row for the ledger. An EXTRA is held until a guard lets it go; CONFLICT and GONE are for
     the worker to end, as skipped and as vanished."""
     extra = row.kind is RowKind.EXTRA
-    values = {name: getattr(row, name) for name, default in _DETAIL.items()
-              if getattr(row, name) != default}  # fmt: skip
+    values = {name: getattr(row, name) for name in _DETAIL}
+    told = {name: value for name, value in values.items() if value != _DETAIL[name]}
     return Transfer(
         key=row.key,
         difference=row.difference,
@@ -258,38 +253,41 @@ def transfer_of(row: PlanRow) -> Transfer:
         modified_at=row.pushed_at,
         action=Action.DELETE if extra else Action.COPY,
         state=TransferState.HELD if extra else TransferState.WAITING,
-        detail=json.dumps({"kind": row.kind, **values}, sort_keys=True, separators=(",", ":")),
+        detail=json.dumps({"kind": row.kind, **told}, sort_keys=True, separators=(",", ":")),
     )
 
 
 def row_of(transfer: Transfer) -> PlanRow:
     """What `transfer_of` made a transfer of."""
     values: dict[str, Any] = json.loads(transfer.detail)
-    kind = RowKind(values.pop("kind"))
-    lists: dict[str, Any] = {
-        name: tuple(v) if isinstance(v, list) else v for name, v in values.items()
-    }
+    values["after"] = tuple(values.get("after", ()))
     return PlanRow(
-        kind=kind,
+        kind=RowKind(values.pop("kind")),
         digest=transfer.etag,
         size=transfer.size,
         pushed_at=transfer.modified_at,
-        **lists,
+        **values,
     )
 
 
 _UPLOADS = frozenset({RowKind.COPY, RowKind.REFERRER})
 _DETAIL: Mapping[str, object] = {
-    "source": "", "repository": "", "tags": (), "replaces": (), "after": (), "wave": 0,
-    "subject": "", "shared": False,
-}  # fmt: skip
+    "source": "",
+    "repository": "",
+    "tag": "",
+    "replaces": "",
+    "after": (),
+    "wave": 0,
+    "subject": "",
+    "shared": False,
+}
 """What stands in a transfer's detail, and is left out where it is this."""
 
 _RANKS = {kind: rank for rank, kind in enumerate(RowKind)}
 
 
 def _order(row: PlanRow) -> tuple[object, ...]:
-    return (_RANKS[row.kind], row.wave, row.repository, row.tags, row.digest)
+    return (_RANKS[row.kind], row.wave, row.repository, row.tag, row.digest)
 
 
 def _wildcard(pattern: str) -> re.Pattern[str]:
@@ -356,13 +354,12 @@ class _Repository:
         side = self._destination
         for tag, digest in sorted(self._wanted.items()):
             was = side.tags.get(tag, "")
-            replaces = (tag,) if was else ()
             if was == digest:
-                yield self._row(RowKind.SKIP, digest, (tag,))
+                yield self._row(RowKind.SKIP, digest, tag)
             elif was and side.rule.is_immutable(tag):
-                yield self._row(RowKind.CONFLICT, digest, (tag,), replaces)
+                yield self._row(RowKind.CONFLICT, digest, tag)
             elif digest in self._present:
-                yield self._row(RowKind.RETAG, digest, (tag,), replaces)
+                yield self._row(RowKind.RETAG, digest, tag)
             else:
                 self._copies.setdefault(digest, []).append(tag)
 
@@ -377,16 +374,16 @@ class _Repository:
     def _copied(self) -> Iterator[PlanRow]:
         """An index takes its images along: those need no row of their own but for a tag."""
         members = {one for digest in self._copies for one in self._tree.closure(digest) - {digest}}
-        tags = self._destination.tags
-        for digest, names in sorted(self._copies.items()):
-            if names or digest not in members:
-                replaces = tuple(tag for tag in names if tag in tags)
-                yield self._row(RowKind.COPY, digest, tuple(names), replaces)
+        for digest, tags in sorted(self._copies.items()):
+            if tags or digest not in members:
+                first, *others = tags or [""]
+                yield self._row(RowKind.COPY, digest, first)
+                yield from (self._row(RowKind.RETAG, digest, tag) for tag in others)
 
     def _referrers(self) -> Iterator[PlanRow]:
         """Of all that is at the destination, or will be, and of the referrers themselves."""
-        taken = {digest for digest in self._entries
-                 if digest in self._present or digest in self._copies}  # fmt: skip
+        there = {*self._present, *self._copies}
+        taken = there.intersection(self._entries)
         rest = sorted(self._tree.closures(taken))
         seen = {*self._entries, *rest}
         while rest:
@@ -402,13 +399,13 @@ class _Repository:
 
     def _gone(self) -> Iterator[PlanRow]:
         for entry in sorted(set(self._source.gone), key=lambda e: (e.tag, e.digest)):
-            yield self._row(RowKind.GONE, entry.digest, (entry.tag,) if entry.tag else ())
+            yield self._row(RowKind.GONE, entry.digest, entry.tag)
 
     def _extra(self, rows: Sequence[PlanRow]) -> Iterator[PlanRow]:
         side = self._destination
         extra = set(side.extra) & side.tags.keys() - self._wanted.keys()
         final = {tag: digest for tag, digest in side.tags.items() if tag not in extra}
-        final |= {tag: row.digest for row in rows if row.kind in WORK for tag in row.tags}
+        final |= {row.tag: row.digest for row in rows if row.kind in WORK and row.tag}
         tagged = set(final.values())
         stay = {row.digest for row in rows if row.kind in WORK or row.kind is RowKind.SKIP} | tagged
         kept = self._tree.closures(stay)
@@ -416,24 +413,24 @@ class _Repository:
             digest = side.tags[tag]
             if digest in kept and digest not in tagged:
                 continue  # with its last tag the image would go, and it is needed
-            row = self._row(RowKind.EXTRA, digest, (tag,))
-            yield replace(row, source="", shared=digest in kept, pushed_at=None, size=0)
+            yield PlanRow(
+                kind=RowKind.EXTRA,
+                repository=side.repository,
+                digest=digest,
+                tag=tag,
+                shared=digest in kept,
+            )
 
-    def _row(
-        self,
-        kind: RowKind,
-        digest: str,
-        tags: tuple[str, ...] = (),
-        replaces: tuple[str, ...] = (),
-    ) -> PlanRow:
+    def _row(self, kind: RowKind, digest: str, tag: str = "") -> PlanRow:
         entry = self._entries.get(digest)
+        was = self._destination.tags.get(tag, "")
         return PlanRow(
             kind=kind,
             source=str(self._source.repository),
             repository=self._destination.repository,
             digest=digest,
-            tags=tags,
-            replaces=replaces,
+            tag=tag,
+            replaces=was if was != digest else "",
             size=entry.size if entry and kind in _UPLOADS else 0,
             pushed_at=entry.pushed_at if entry else None,
         )
@@ -459,8 +456,10 @@ def _carried(
     Each blob that several rows need is carried by one of them, and the others come after it: first
     those that carry most for others, so that few have to wait for long.
     """
-    missing = {place: {d: size for d, size in (blobs or {}).items() if d not in held}
-               for place, blobs in needs.items()}  # fmt: skip
+    missing = {
+        place: {digest: size for digest, size in (blobs or {}).items() if digest not in held}
+        for place, blobs in needs.items()
+    }
     users = Counter(digest for blobs in missing.values() for digest in blobs)
     carrier: dict[str, str] = {}
     waves: dict[str, int] = {}
@@ -481,9 +480,15 @@ def _carried(
             after=tuple(sorted(after)),
             wave=waves[row.place],
         )
-    found = [done[row.place] if row.kind in _UPLOADS else row for row in rows]
+    found = [done[row.place] if row.kind in _UPLOADS else _tagged_after(row, waves) for row in rows]
     sizes = {digest: size for blobs in missing.values() for digest, size in blobs.items()}
     return found, sum(sizes.values())
+
+
+def _tagged_after(row: PlanRow, waves: Mapping[str, int]) -> PlanRow:
+    if row.kind is not RowKind.RETAG or row.place not in waves:
+        return row
+    return replace(row, after=(row.place,), wave=waves[row.place] + 1)
 
 
 def _carriers_first(
@@ -491,9 +496,7 @@ def _carriers_first(
 ) -> list[PlanRow]:
     def rank(row: PlanRow) -> tuple[object, ...]:
         shared = [size for d, size in missing[row.place].items() if users[d] > 1]
-        return (row.kind is RowKind.REFERRER, -sum(shared), -len(shared), row.place)
+        return (-sum(shared), -len(shared), row.place)
 
-    uploads = [row for row in rows if row.kind in _UPLOADS]
-    referrers = [row for row in uploads if row.kind is RowKind.REFERRER]  # subjects come first
-    copies = sorted((row for row in uploads if row.kind is RowKind.COPY), key=rank)
-    return [*copies, *referrers]
+    copies = sorted((row for row in rows if row.kind is RowKind.COPY), key=rank)
+    return [*copies, *(row for row in rows if row.kind is RowKind.REFERRER)]

@@ -188,9 +188,8 @@ def check_tag(tag: str, *, field: str, text: str = "") -> None:
         raise InputError(field, f"{shown} ends in a colon; write a tag after it, such as :latest")
     if len(tag) > MAX_TAG_LENGTH:
         raise InputError(
-            field, f"{shown}: the tag has {len(tag)} characters; at most {MAX_TAG_LENGTH} are"
-            " allowed"
-        )  # fmt: skip
+            field, f"{shown}: the tag has {len(tag)} characters, more than {MAX_TAG_LENGTH}"
+        )
     raise InputError(
         field,
         f"{shown}: the tag {_shown(tag)} may hold letters, digits, _, . and -, and starts with a"
@@ -210,9 +209,7 @@ def check_digest(digest: str, *, field: str, text: str = "") -> None:
             " (sha512 is known too)",
         )
     if len(value) != digits or _HEX.fullmatch(value) is None:
-        raise InputError(
-            field, f"{shown}: a {algorithm} digest has {digits} digits of 0-9 and a-f"
-        )  # fmt: skip
+        raise InputError(field, f"{shown}: a {algorithm} digest has {digits} digits of 0-9 and a-f")
 
 
 def familiar_name(host: str, repository: str) -> str:

@@ -45,9 +45,9 @@ def index(*members: str) -> Contents:
 
 
 def short(row: PlanRow) -> str:
-    """Such as `copy a:1,2=x`, where x is the name that the digest is of."""
+    """Such as `copy a:1=x`, where x is the name that the digest is of."""
     names = {digest(name): name for name in "abcdefgimnrsuvwxyz"}
-    return f"{row.kind} {row.repository}:{','.join(row.tags)}={names.get(row.digest, '')}"
+    return f"{row.kind} {row.repository}:{row.tag}={names.get(row.digest, '')}"
 
 
 def source(tags: Mapping[str, str], *untagged: str, name: str = "app", **values: Any) -> SourceSide:
@@ -79,7 +79,7 @@ def lines(plan: Plan) -> list[str]:
         ({"1": "x"}, {"1": "y"}, {}, ["copy app:1=x"]),
         ({"1": "x"}, {"2": "x"}, {}, ["retag app:1=x"]),
         ({"1": "x"}, {"1": "y", "2": "x"}, {}, ["retag app:1=x"]),
-        ({"1": "x", "2": "x", "a": "y"}, {}, {}, ["copy app:1,2=x", "copy app:a=y"]),
+        ({"1": "x", "2": "x", "a": "y"}, {}, {}, ["copy app:1=x", "copy app:a=y", "retag app:2=x"]),
         ({"1": "x", "2": "x"}, {"1": "x"}, {}, ["retag app:2=x", "skip app:1=x"]),
         ({"1": "x"}, {"1": "y"}, {"rule": TagRule(immutable=True)}, ["conflict app:1=x"]),
         ({"1": "x"}, {"1": "x"}, {"rule": TagRule(immutable=True)}, ["skip app:1=x"]),
@@ -145,15 +145,16 @@ def test_one_copy_is_enough_in_each_repository() -> None:
             (source({}, name="c"), destination(name="c", exists=False)),
         ]
     )
-    assert lines(plan) == ["copy a:1=x", "copy b:1,2=x"]
+    assert lines(plan) == ["copy a:1=x", "copy b:1=x", "retag b:2=x"]
     assert plan.create == ("a", "b")
+    assert (plan.rows[2].after, plan.rows[2].wave) == ((plan.rows[1].place,), 1)
 
 
 def test_what_was_asked_for_and_is_gone_is_told() -> None:
     gone = (ImageEntry(tag="9"), ImageEntry(digest=digest("z")))
     plan = make_plan([(source({}, gone=gone), destination())])
     assert lines(plan) == ["gone app:=z", "gone app:9="]
-    assert plan.counts.scanned_source == 0
+    assert (plan.counts.scanned_source, plan.counts.new) == (2, 2)
 
 
 def test_referrers_go_after_what_they_refer_to() -> None:
@@ -278,7 +279,7 @@ def test_what_is_pruned_takes_nothing_along(
     }
     side = destination(there, extra=set(there) - set(wanted))
     plan = make_plan([(source(wanted, *untagged), side)], manifests=manifests)
-    assert [(r.tags[0], r.shared) for r in plan.of_kind(RowKind.EXTRA)] == expected
+    assert [(r.tag, r.shared) for r in plan.of_kind(RowKind.EXTRA)] == expected
 
 
 def test_more_than_the_guard_allows_is_not_pruned() -> None:
@@ -300,21 +301,21 @@ def test_a_row_is_a_transfer_of_the_ledger() -> None:
         ]
     )
     found = {t.key: t for t in plan.transfers()}
-    assert list(found) == ["app:1", "app:3", "app:7", "app:9"]
+    assert list(found) == ["app:1", "app:3", "app:2", "app:7", "app:9"]
     assert found["app:1"].etag == digest("x")
     assert json.loads(found["app:1"].detail) == {
         "kind": "copy",
-        "replaces": ["1"],
+        "replaces": digest("a"),
         "repository": "app",
         "source": "ghcr.io/app",
-        "tags": ["1", "2"],
+        "tag": "1",
     }
     assert found["app:1"].difference is Difference.CHANGED
     assert found["app:9"].action is Action.DELETE
     assert found["app:9"].state is TransferState.HELD
     assert {t.state for k, t in found.items() if k != "app:9"} == {TransferState.WAITING}
     counts = plan.counts
-    assert (counts.new, counts.changed, counts.same, counts.extra) == (1, 2, 1, 1)
+    assert (counts.new, counts.changed, counts.same, counts.extra) == (2, 2, 1, 1)
     assert counts.scanned_source == counts.new + counts.changed + counts.same
 
 
@@ -340,11 +341,11 @@ class World:
                 case RowKind.RETAG:
                     assert row.digest in digests, "there is nothing to tag"
                 case RowKind.EXTRA:
-                    del tags[row.tags[0]]
+                    del tags[row.tag]
                     if not row.shared and row.digest not in tags.values():
                         digests.discard(row.digest)
-            if row.kind in WORK:
-                tags.update(dict.fromkeys(row.tags, row.digest))
+            if row.kind in WORK and row.tag:
+                tags[row.tag] = row.digest
 
 
 def closure(one: str, manifests: Mapping[str, Contents]) -> set[str]:
@@ -431,8 +432,11 @@ def test_a_plan_that_is_carried_out_gives_the_sources_state(
     assert all(row_of(transfer_of(row)) == row for row in plan.rows)
     places = [row.place for row in plan.rows if row.kind in (RowKind.COPY, RowKind.REFERRER)]
     assert len(places) == len(set(places))
+    transfers = Counter(transfer.action for transfer in plan.transfers())
+    assert plan.counts.new + plan.counts.changed == transfers[Action.COPY]
+    assert plan.counts.extra == transfers[Action.DELETE]
     for at, row in enumerate(plan.rows):
-        if row.kind is RowKind.COPY:
+        if row.kind is not RowKind.SKIP:
             assert set(row.after) <= {earlier.place for earlier in plan.rows[:at]}
 
     world.apply([r for r in plan.rows if prune or r.kind is not RowKind.EXTRA], manifests)
