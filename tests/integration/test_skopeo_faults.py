@@ -480,6 +480,7 @@ class TestOnADiskOfItsOwn:
                 await lane.copy(MADE)
             assert caught.value.code == "disk_full"
             assert str(disk.folder) in caught.value.message
+            assert [path.name for path in disk.folder.iterdir()] == ["ballast"]
 
 
 async def test_one_that_fails_leaves_the_others_alone(

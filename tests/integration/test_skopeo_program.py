@@ -142,3 +142,9 @@ class TestRunning:
         program = script(tmp_path, body)
         with pytest.raises(CorruptError, match="wrote the digest sha256:1"):
             await skopeo_of(program, tmp_path).copy(carriage(end("x"), end("y")), time_limit=LIMIT)
+
+    async def test_a_success_that_wrote_nothing_is_none(self, tmp_path: Path) -> None:
+        with pytest.raises(CorruptError, match="wrote the digest of nothing"):
+            await skopeo_of(script(tmp_path, "exit 0"), tmp_path).copy(
+                carriage(end("x"), end("y")), time_limit=LIMIT
+            )

@@ -20,10 +20,10 @@ from transferhub.registries.manifest import Digest, Platform, is_digest
 from transferhub.registries.requests import RegistryConfig
 from transferhub.registries.skopeo_errors import Place, failure
 from transferhub.registries.skopeo_folder import (
-    mapped,
     private_folder,
     write_certificates,
     write_login,
+    writing,
 )
 from transferhub.registries.skopeo_log import SkopeoLog
 
@@ -170,6 +170,7 @@ class Skopeo:
 
     It never sees the person's own logins and settings: neither those of Docker and Podman nor the
     machine's mirrors, lookaside stores and signature policy, since the plan was made without them.
+    Only what lies in /etc/containers/registries.conf.d no option keeps it from reading.
     Secrets are in private files alone, but for a proxy's password, which it takes from its
     environment and from nowhere else.
 
@@ -197,15 +198,15 @@ class Skopeo:
             StoreError: it failed. What was uploaded until then need not be again.
         """
         with private_folder(self._folder) as private:
-            with mapped(private):
+            with writing(private):
                 self._cache.mkdir(mode=0o700, parents=True, exist_ok=True)
                 _furnish(private, carriage)
             log = SkopeoLog()
             status = await self._run(carriage, private, log, time_limit)
             if status != 0:
                 raise self._failure(carriage, log, status)
-            digest = (private / "digest").read_text().strip()
-        return _carried(carriage, Digest(digest), log)
+            digest = _digest_in(private)
+        return _carried(carriage, digest, log)
 
     async def _run(
         self, carriage: Carriage, private: Path, log: SkopeoLog, time_limit: timedelta
@@ -241,7 +242,7 @@ class Skopeo:
             # The cache of blobs is below it, but only for those who are not root.
             "XDG_DATA_HOME": str(self._cache),
             "_CONTAINERS_ROOTLESS_UID": str(os.geteuid() or 1),
-            "CONTAINERS_REGISTRIES_CONF": str(private / "registries.conf"),
+            "CONTAINERS_REGISTRIES_CONF": os.devnull,
         }
 
     def _failure(self, carriage: Carriage, log: SkopeoLog, status: int) -> StoreError:
@@ -281,8 +282,6 @@ def _furnish(private: Path, carriage: Carriage) -> None:
     for side, end in (("source", carriage.source), ("destination", carriage.destination)):
         write_login(private / f"{side}.json", end.registry.host, end.login)
         write_certificates(private / f"{side}-certificates", end.registry.transport)
-    (private / "registries.conf").touch(mode=0o600)
-    (private / "registries.d").mkdir(mode=0o700)
 
 
 def _command(program: Program, private: Path, carriage: Carriage) -> list[str]:
@@ -292,7 +291,8 @@ def _command(program: Program, private: Path, carriage: Carriage) -> list[str]:
         # Its debug log alone tells blobs apart.
         "--debug",
         "--insecure-policy",
-        f"--registries.d={private / 'registries.d'}",
+        # Neither this folder nor those of certificates need be there.
+        f"--registries.d={private / 'none'}",
         f"--tmpdir={private}",
         *_platform(carriage.platform),
         "copy",
@@ -352,8 +352,16 @@ def _late(carriage: Carriage, time_limit: timedelta) -> TransientError:
     )
 
 
+def _digest_in(private: Path) -> Digest:
+    """What was written; "" where that was not told."""
+    try:
+        return Digest((private / "digest").read_text().strip())
+    except OSError:
+        return Digest("")
+
+
 def _carried(carriage: Carriage, digest: Digest, log: SkopeoLog) -> Carried:
-    if carriage.platform is None and digest != carriage.digest:
+    if not digest or (carriage.platform is None and digest != carriage.digest):
         raise CorruptError(
             f"Copying {carriage.source.repository}@{carriage.digest} from"
             f" {carriage.source.registry.host} wrote the digest {digest or 'of nothing'}; it is"

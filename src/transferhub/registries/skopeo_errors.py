@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from transferhub.errors import (
     CorruptError,
+    DeniedError,
     NotFoundError,
     StoreError,
     ThrottledError,
@@ -141,6 +142,7 @@ def _spoilt(asked: Asked, _place: Place, words: str) -> StoreError | None:
 
 _NESTED = re.compile(r"received a manifest list instead of a manifest")
 _NO_PLATFORM = re.compile(r"no image found in (?:image index|manifest list) for (.+)")
+_BLOCKED = re.compile(r"registry \S+ is blocked in .*")
 _CONVERTED = re.compile(r"Instructed to preserve digests|cannot modify it|unsupported manifest")
 
 
@@ -152,6 +154,11 @@ def _impossible(asked: Asked, _place: Place, words: str) -> StoreError | None:
         return NotFoundError(
             f"{asked} failed: the image is not for {found[1]}; choose a platform that it has.",
             code="no_platform",
+        )
+    if found := _BLOCKED.search(words):
+        return DeniedError(
+            f"{asked} failed ({_end(found[0])}): the settings of this machine's containers forbid"
+            " the registry; change them, or run it elsewhere."
         )
     if _CONVERTED.search(words):
         return UnsupportedError(

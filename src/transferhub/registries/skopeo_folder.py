@@ -9,11 +9,12 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from transferhub.errors import InputError, StoreError, TransientError
+from transferhub.errors import InputError, StoreError
 from transferhub.registries.base import Login
+from transferhub.stores.local.faults import mapped
 from transferhub.stores.s3.certificates import read_certificates
 from transferhub.stores.s3.transport import TransportConfig
 
@@ -30,42 +31,29 @@ def private_folder(parent: Path) -> Iterator[Path]:
     Raises:
         StoreError: it cannot be made.
     """
-    with mapped(parent):
-        parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _sweep(parent)
-        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
-    try:
-        with mapped(folder), _held(folder / _LOCK):
-            yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with ExitStack() as scope:
+        with writing(parent):
+            parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _sweep(parent)
+            new = Path(tempfile.mkdtemp(prefix="new-", dir=parent))
+            scope.callback(shutil.rmtree, new, ignore_errors=True)
+            folder = parent / f"{_PREFIX}{new.name}"
+            # The kernel lets go of it when this process ends, however it ends.
+            lock = scope.enter_context((new / _LOCK).open("wb"))
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            # Only now: a sweep takes what is there and not locked for left behind.
+            new.rename(folder)
+            scope.callback(shutil.rmtree, folder, ignore_errors=True)
+        yield folder
 
 
-@contextmanager
-def mapped(folder: Path) -> Iterator[None]:
+def writing(folder: Path) -> AbstractContextManager[None]:
     """Maps every OSError that leaves the block."""
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise TransientError(
-            f"Writing skopeo's private files in {folder} failed ({reason}): give it room, or the"
-            " user that runs this the right to it.",
-            code="disk_full",
-        ) from error
-
-
-@contextmanager
-def _held(lock: Path) -> Iterator[None]:
-    """The kernel lets go of the file when this process ends, however it ends."""
-    with lock.open("wb") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    return mapped("Writing skopeo's private files in", str(folder))
 
 
 def _sweep(parent: Path) -> None:
     for folder in parent.glob(f"{_PREFIX}*"):
-        # Without a lock file it is being made now, by another process or task.
         with suppress(OSError), (folder / _LOCK).open("rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(folder, ignore_errors=True)
@@ -83,17 +71,18 @@ def write_login(path: Path, host: str, login: Login | None) -> None:
 
 
 def write_certificates(folder: Path, transport: TransportConfig) -> None:
-    """Makes what skopeo takes as `--cert-dir`: whom to trust beside whom the system trusts.
+    """Makes what skopeo takes as `--cert-dir`: whom to trust beside whom the system trusts. Where
+    that is nobody, there is no folder.
 
     Raises:
         StoreError: the CA bundle cannot be used.
     """
-    folder.mkdir(mode=0o700)
     try:
         certificates = read_certificates(transport)
     except InputError as error:
         raise StoreError(f"{error.message}.", code="tls") from error
     if certificates:
+        folder.mkdir(mode=0o700)
         _write(folder / "ca.crt", b"\n".join([*certificates, b""]))
 
 

@@ -105,6 +105,11 @@ def error_of(fatal: str, *, status: int = 1, other: str = "") -> StoreError:
             "transient",
             "two.example:5000",
         ),
+        (
+            f"{READING}registry one.example is blocked in /etc/containers/registries.conf",
+            "denied",
+            "one.example",
+        ),
         ("a sentence of the future", "transient", "one.example"),
     ],
 )
