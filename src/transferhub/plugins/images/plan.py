@@ -385,7 +385,7 @@ class _Repository:
         there = {*self._present, *self._copies}
         taken = there.intersection(self._entries)
         rest = sorted(self._tree.closures(taken))
-        seen = {*self._entries, *rest}
+        seen = set(rest)
         while rest:
             subject = rest.pop(0)
             for digest in sorted(set(self._source.referrers.get(subject, ())) - seen):

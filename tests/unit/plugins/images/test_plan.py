@@ -99,6 +99,7 @@ def lines(plan: Plan) -> list[str]:
         ({}, {"9": "x"}, {"extra": {"9"}}, ["extra app:9=x"]),
         ({}, {"9": "x"}, {}, []),
         ({"9": "x"}, {"9": "x"}, {"extra": {"9"}}, ["skip app:9=x"]),
+        ({"9": "x"}, {"9": "y"}, {"extra": {"9"}}, ["copy app:9=x"]),
     ],
 )
 def test_each_tag_has_its_row(
@@ -137,17 +138,24 @@ def test_images_of_an_index_go_with_it() -> None:
     assert lines(plan) == ["copy app:1=i", "copy app:amd64=n"]
 
 
+def test_images_of_an_index_that_is_there_are_there() -> None:
+    manifests = {digest("i"): index(digest("m"))}
+    plan = make_plan([(source({"1": "m"}), destination({"9": "i"}))], manifests=manifests)
+    assert lines(plan) == ["retag app:1=m"]
+
+
 def test_one_copy_is_enough_in_each_repository() -> None:
     plan = make_plan(
         [
             (source({"1": "x", "2": "x"}, name="b"), destination(name="b", exists=False)),
             (source({"1": "x"}, name="a"), destination(name="a", exists=False)),
             (source({}, name="c"), destination(name="c", exists=False)),
+            (source({"1": "y"}, name="d"), destination(name="d")),
         ]
     )
-    assert lines(plan) == ["copy a:1=x", "copy b:1=x", "retag b:2=x"]
+    assert lines(plan) == ["copy a:1=x", "copy b:1=x", "copy d:1=y", "retag b:2=x"]
     assert plan.create == ("a", "b")
-    assert (plan.rows[2].after, plan.rows[2].wave) == ((plan.rows[1].place,), 1)
+    assert (plan.rows[3].after, plan.rows[3].wave) == ((plan.rows[1].place,), 1)
 
 
 def test_what_was_asked_for_and_is_gone_is_told() -> None:
@@ -193,6 +201,16 @@ def test_referrers_of_an_images_platforms_go_too() -> None:
     assert lines(plan) == ["referrer app:=s", "skip app:1=i"]
 
 
+def test_a_referrer_whose_tag_may_not_move_goes_by_its_digest() -> None:
+    side = source({"1": "x", "s": "s"}, referrers={digest("x"): [digest("s")]})
+    there = destination({"1": "x", "s": "a"}, rule=TagRule(immutable=True))
+    assert lines(make_plan([(side, there)])) == [
+        "referrer app:=s",
+        "conflict app:s=s",
+        "skip app:1=x",
+    ]
+
+
 def test_a_tag_cannot_be_two_images() -> None:
     side = SourceSide(
         repository=Reference("ghcr.io", "app"),
@@ -219,7 +237,7 @@ def test_one_image_carries_a_base_before_the_others_start() -> None:
 
 def test_what_carries_most_for_others_goes_first() -> None:
     manifests = {
-        digest("x"): image("base", "own"),
+        digest("x"): Contents(layers=(blob("base", 10), blob("own", 9_000))),
         digest("y"): image("base", "middle", "y"),
         digest("z"): image("base", "middle", "z"),
     }

@@ -51,6 +51,7 @@ MAYBE = st.just("")
         ("library/nginx", HUB, "library/nginx", "", ""),
         ("docker.io/nginx", HUB, "library/nginx", "", ""),
         ("index.docker.io/nginx", HUB, "library/nginx", "", ""),
+        ("index.docker.io:5000/a", "index.docker.io:5000", "a", "", ""),
         ("registry-1.docker.io/a/b", HUB, "a/b", "", ""),
         ("bitnami/redis:7", HUB, "bitnami/redis", "7", ""),
         ("registry:5000/a:b", "registry:5000", "a", "b", ""),

@@ -65,7 +65,7 @@ def test_a_glob_that_cannot_be_read_is_refused(pattern: str) -> None:
 
 
 def test_a_repository_that_cannot_be_meant_need_not_be_listed() -> None:
-    chosen = Selection(include=globs("team/*:v*", "app"), exclude=globs("team/old", "app:rc*"))
+    chosen = Selection(include=globs("team/*:v*", "app"), exclude=globs("team/old", "app:*"))
     assert chosen.selects_repository("team/new")
     assert chosen.selects_repository("app")
     assert not chosen.selects_repository("team/old")
@@ -102,6 +102,16 @@ def test_the_newest_images_are_kept_with_all_their_tags() -> None:
     kept = Selection(newest=2).select("a", entries)
     assert [e.tag for e in kept] == ["1", "2", "latest"]
     assert Selection(newest=9).select("a", entries) == entries
+
+
+def test_an_image_is_as_new_as_its_newest_tag() -> None:
+    entries = [
+        ImageEntry(tag="1.0", digest=digest("a")),
+        ImageEntry(tag="latest", digest=digest("a")),
+        ImageEntry(tag="0.9", digest=digest("b")),
+    ]
+    assert Selection(newest=1).select("app", entries) == entries[:2]
+    assert Selection(newest=1).select("app", entries[::-1]) == entries[1::-1]
 
 
 def test_where_no_time_is_known_versions_say_what_is_new() -> None:
@@ -167,6 +177,7 @@ def test_signatures_go_where_their_image_goes() -> None:
     assert Selection(cosign=False).attachments(entries, [a, b]) == []
     assert chosen.covers("app", entries[2].tag)
     assert not chosen.covers("app", entries[6].tag)
+    assert not Selection(include=globs("web")).covers("app", entries[2].tag)
     assert chosen.covers("app", "1")
     assert not chosen.covers("app", "2")
 
