@@ -12,7 +12,7 @@ from tests.servers.endpoint import Endpoint
 from transferhub.aws.attributes import Item, from_wire
 from transferhub.model.transfer import RunId
 from transferhub.state.aws.connection import Connection
-from transferhub.state.aws.group import Group, groups_of
+from transferhub.state.aws.group import Group, groups_of, read_body
 from transferhub.state.aws.ledger import AwsLedger
 from transferhub.state.aws.schema import LEDGER, QUEUES, QueueSchema
 from transferhub.state.aws.sort_keys import is_head
@@ -74,9 +74,9 @@ class Office:
         found = await self.rows()
         [epoch] = [row["epoch"] for row in found if row["pk"] == "runs"]
         rows = [row for row in found if row["pk"] == groups_of(epoch)]
-        bodies = {row["sk"]: row["transfers"] for row in rows if not is_head(row["sk"])}
+        bodies = {row["sk"]: read_body(row["transfers"]) for row in rows if not is_head(row["sk"])}
         heads = [row for row in rows if is_head(row["sk"])]
-        groups = [Group.of(row["low"], row, bodies.get(row["body"], b"")) for row in heads]
+        groups = [Group.of(row["low"], row, bodies.get(row["body"], ())) for row in heads]
         return sorted(groups, key=lambda group: group.low)
 
     async def drained(self, ledger: AwsLedger, run: RunId, within_s: float = 6) -> None:

@@ -20,7 +20,7 @@ from transferhub.state.aws.shards import ShardRows
 KEPT = timedelta(days=400)
 """How long after its last change DynamoDB keeps a row that nobody purged."""
 
-_SURE_SECONDS = 1.0
+_SURE_SECONDS = 10.0
 """For how long it is taken for granted that no other process has reset a run. Until then this one
 writes to rows of the former epoch, which nobody reads any more."""
 

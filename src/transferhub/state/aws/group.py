@@ -190,9 +190,13 @@ class Group:
         return pack([_stated(entry) for entry in self.entries])
 
     @classmethod
-    def of(cls, low: bytes, head: Mapping[str, Any], body: bytes) -> Group:
-        """Raises ValueError: the body is not the one of the head."""
-        transfers = [_transfer(row) for row in unpack(body)] if body else []
+    def of(cls, low: bytes, head: Mapping[str, Any], transfers: Sequence[Transfer]) -> Group:
+        """Args:
+        transfers: of the head's body.
+
+        Raises:
+            ValueError: they are not.
+        """
         states = unpack(head["states"])
         entries = [_entry(*both) for both in zip(transfers, states, strict=True)]
         return cls(
@@ -222,6 +226,10 @@ class Group:
             stream, due = place
             item |= {"due_of": f"{epoch}|{stream}", "due": due_key(due)}
         return item
+
+
+def read_body(body: bytes) -> Sequence[Transfer]:
+    return [_transfer(row) for row in unpack(body)]
 
 
 def groups_of(epoch: str) -> str:

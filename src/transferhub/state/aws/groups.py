@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from transferhub.aws.attributes import Item
 from transferhub.aws.table import ABSENT, Action, Delete, Put, Table, When
-from transferhub.model.transfer import TransferRecord, Upload, UploadRecord
+from transferhub.model.transfer import Transfer, TransferRecord, Upload, UploadRecord
 from transferhub.state.aws.chunk import Chunk, chunk_key, parts_of
 from transferhub.state.aws.counts import UPLOADS, Delta, code_key, counts_of
 from transferhub.state.aws.group import (
@@ -24,6 +24,7 @@ from transferhub.state.aws.group import (
     groups_of,
     pack_record,
     packed_upload,
+    read_body,
     read_record,
     read_upload,
 )
@@ -133,6 +134,7 @@ class Groups:
         self._kept: dict[bytes, Group] = {}
         self._lows: list[bytes] = []
         self._chunks: dict[bytes, Chunk] = {}
+        self._bodies: dict[bytes, Sequence[Transfer]] = {}
 
     # Groups
 
@@ -169,15 +171,8 @@ class Groups:
 
     async def at(self, sort_key: bytes) -> Group | None:
         """The group of this head, read now; None where there is none."""
-        which = When(
-            "pk = :pk AND sk BETWEEN :first AND :head",
-            {":pk": groups_of(self.epoch), ":first": sort_key[:-1], ":head": sort_key},
-        )
-        items = [item async for page in self._table.pages(which) for item in page]
-        if not items or items[-1]["sk"] != sort_key:
-            return None
-        bodies = {item["sk"]: item for item in items[:-1]}
-        return self._keep(await self._assembled(items[-1], bodies))
+        head = await self._row(sort_key)
+        return None if head is None else self._keep(await self._assembled(head, {}))
 
     async def scan(self, start: bytes = b"") -> AsyncIterator[Sequence[Entry]]:
         """The entries of all groups by key, from a key on, read now, group by group."""
@@ -200,18 +195,24 @@ class Groups:
                     yield entries
 
     async def _assembled(self, head: Item, bodies: Mapping[bytes, Item]) -> Group:
-        body = b""
-        if head["body"]:
-            row = bodies.get(head["body"])
-            if row is None:
-                row = await self._table.get({"pk": groups_of(self.epoch), "sk": head["body"]})
+        body = head["body"]
+        if not body:
+            return Group.of(head["low"], head, ())
+        if body not in self._bodies:
+            # It never changes: whether it is there is all that a read may be late to know.
+            row = bodies.get(body) or await self._row(body, consistent=False)
+            row = row or await self._row(body)
             if row is None:  # its head has changed since it was read
-                row_head = await self._table.get({"pk": groups_of(self.epoch), "sk": head["sk"]})
-                if row_head is None:
+                head_now = await self._row(head["sk"])
+                if head_now is None:
                     raise EpochEndedError
-                return await self._assembled(row_head, {})
-            body = row["transfers"]
-        return Group.of(head["low"], head, body)
+                return await self._assembled(head_now, {})
+            self._bodies[body] = read_body(row["transfers"])
+        return Group.of(head["low"], head, self._bodies[body])
+
+    async def _row(self, sort_key: bytes, *, consistent: bool = True) -> Item | None:
+        key = {"pk": groups_of(self.epoch), "sk": sort_key}
+        return await self._table.get(key, consistent=consistent)
 
     # Chunks
 
@@ -376,6 +377,7 @@ class Groups:
                 entry.replaced = False
             group.body = body_key(group.low, uuid4().bytes[:8]) if group.entries else b""
             if group.body:
+                self._bodies[group.body] = [entry.transfer for entry in group.entries]
                 items.append(
                     {
                         "pk": groups_of(self.epoch),
@@ -400,6 +402,8 @@ class Groups:
             group.is_read = False
         if len(self._chunks) > _MOST_KEPT:
             self._chunks.clear()
+        for body in [*islice(self._bodies, max(0, len(self._bodies) - _MOST_KEPT))]:
+            del self._bodies[body]
         if len(self._kept) > _MOST_KEPT:
             for low in [*islice(self._kept, len(self._kept) // 2)]:
                 self._drop(low)

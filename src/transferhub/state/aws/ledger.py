@@ -105,7 +105,7 @@ class AwsLedger:
     what is given, ended and counted is decided by conditions on the rows themselves.
     """
 
-    gather = timedelta(seconds=3)
+    gather = timedelta(seconds=10)
 
     def __init__(
         self, connection: Connection, work: WorkQueue, dead: WorkQueue, clock: Clock
