@@ -25,6 +25,7 @@ _FILL_UNDER_A_LIMIT = """
 import asyncio, json, resource, sys
 from transferhub.errors import StateError
 from transferhub.model.transfer import Difference, RunId, Transfer
+from transferhub.state.sql import SqlLedger
 
 async def main(url):
     ledger = await SqlLedger.open(url)
