@@ -27,7 +27,7 @@ from tests.servers.ministack import MinistackServer
 from transferhub.aws.queue import Posting
 from transferhub.model.transfer import Action, RunId, TransferState
 from transferhub.state.aws import inserting
-from transferhub.state.aws.epochs import KEPT
+from transferhub.state.aws.expiry import KEPT
 from transferhub.state.aws.ledger import AwsLedger
 from transferhub.state.aws.schema import DEAD, EXPIRES, WORK
 

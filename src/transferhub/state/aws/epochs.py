@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
 from typing import NamedTuple
 from uuid import uuid4
 
@@ -13,12 +12,11 @@ from transferhub.aws.table import ABSENT, PRESENT, Table, When
 from transferhub.model.clock import Clock
 from transferhub.model.transfer import RunId
 from transferhub.state.aws.counts import counts_of
-from transferhub.state.aws.group import Group, micros
+from transferhub.state.aws.expiry import KEPT
+from transferhub.state.aws.group import Group
 from transferhub.state.aws.groups import Change, Groups, partitions, uploads_of
 from transferhub.state.aws.shards import ShardRows
-
-KEPT = timedelta(days=400)
-"""How long after its last change DynamoDB keeps a row that nobody purged."""
+from transferhub.state.values import to_micros
 
 _SURE_SECONDS = 10.0
 """For how long it is taken for granted that no other process has reset a run. Until then this one
@@ -48,7 +46,7 @@ class Epochs:
 
     def now(self) -> int:
         """Microseconds since 1970."""
-        return micros(self._clock())
+        return to_micros(self._clock())
 
     def expires(self) -> int:
         """When a row that is written now may be deleted, in seconds since 1970."""

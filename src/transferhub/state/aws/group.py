@@ -11,7 +11,6 @@ import zlib
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from transferhub.aws.attributes import Item
@@ -27,6 +26,12 @@ from transferhub.model.transfer import (
 )
 from transferhub.state.aws.sort_keys import head_key
 from transferhub.state.rules import weight
+from transferhub.state.values import (
+    from_micros,
+    from_micros_or_none,
+    to_micros,
+    to_micros_or_none,
+)
 
 MOST_ENTRIES = 256
 MOST_BYTES = 48 << 10
@@ -38,19 +43,9 @@ MOST_SIZE = 256 << 20
 AT_ONCE = 0
 """Due of work that never started."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _STARTABLE = frozenset({TransferState.WAITING, TransferState.LEASED})
 _SAME = 1
 """Stands for a result that is what the source has."""
-
-
-def micros(moment: datetime) -> int:
-    """Microseconds since 1970."""
-    return (moment - _EPOCH) // timedelta(microseconds=1)
-
-
-def moment(micros: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=micros)
 
 
 def due_key(micros: int) -> bytes:
@@ -121,7 +116,7 @@ class Entry:
             code=self.code,
             message=message,
             note=self.note,
-            ended_at=moment(self.ended_at) if self.ended_at else None,
+            ended_at=from_micros(self.ended_at) if self.ended_at else None,
             history=tuple(history),
         )
 
@@ -273,7 +268,7 @@ def _recorded(transfer: Transfer) -> list[Any]:
         _difference(transfer.difference),
         transfer.size,
         transfer.etag,
-        None if modified is None else micros(modified),
+        to_micros_or_none(modified),
         transfer.storage_class,
         _action(transfer.action),
         _state(transfer.state),
@@ -288,7 +283,7 @@ def _transfer(row: Sequence[Any]) -> Transfer:
         _DIFFERENCES[difference],
         size,
         etag,
-        None if modified is None else moment(modified),
+        from_micros_or_none(modified),
         storage_class,
         _ACTIONS[action],
         _STATES[state],
@@ -370,12 +365,12 @@ def _entry(recorded: Transfer, row: Sequence[Any]) -> Entry:
 
 
 def packed_upload(upload: Upload) -> list[Any]:
-    return [upload.key, upload.upload_id, micros(upload.started_at), upload.note]
+    return [upload.key, upload.upload_id, to_micros(upload.started_at), upload.note]
 
 
 def read_upload(row: Sequence[Any]) -> Upload:
     key, upload_id, started_at, note = row
-    return Upload(key, upload_id, moment(started_at), note)
+    return Upload(key, upload_id, from_micros(started_at), note)
 
 
 def pack_record(record: TransferRecord) -> bytes:
@@ -389,8 +384,8 @@ def pack_record(record: TransferRecord) -> bytes:
         record.code,
         record.message,
         record.note,
-        None if record.ended_at is None else micros(record.ended_at),
-        [[micros(at.at), at.code, at.message] for at in record.history],
+        to_micros_or_none(record.ended_at),
+        [[to_micros(at.at), at.code, at.message] for at in record.history],
     ]
     return zlib.compress(json.dumps(row, separators=(",", ":")).encode(), 6)
 
@@ -408,6 +403,6 @@ def read_record(packed: bytes) -> TransferRecord:
         code=code,
         message=message,
         note=note,
-        ended_at=None if ended_at is None else moment(ended_at),
-        history=tuple(Attempt(moment(at), code, message) for at, code, message in history),
+        ended_at=from_micros_or_none(ended_at),
+        history=tuple(Attempt(from_micros(at), code, message) for at, code, message in history),
     )

@@ -230,9 +230,7 @@ class AwsLedger:
     async def renew(self, leases: Sequence[Lease], duration: timedelta) -> Sequence[Lease]:
         until = self._epochs.now() + micros_of(duration)
         verbs = Verbs(self._epochs.now())
-        lost = await self._settle(
-            leases, lambda lease: lease, lambda hold, _, to: verbs.renew(hold, until, to)
-        )
+        lost = await self._settle(leases, _itself, lambda hold, _, to: verbs.renew(hold, until, to))
         async with self._writes():
             await self._messages.hide(duration)
         return lost
@@ -268,7 +266,7 @@ class AwsLedger:
 
     async def release(self, leases: Sequence[Lease]) -> None:
         verbs = Verbs(self._epochs.now())
-        await self._settle(leases, lambda lease: lease, verbs.release)
+        await self._settle(leases, _itself, verbs.release)
 
     @_anew
     async def reclaim(self, run: RunId, workers: Sequence[WorkerId]) -> int:

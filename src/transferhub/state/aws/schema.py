@@ -56,11 +56,10 @@ DUE = IndexSchema(name="due", partition="due_of", sort="due", keys_only=True)
 LEDGER = TableSchema(name="ledger", binary=frozenset({"sk", "due"}), indexes=(DUE,))
 
 BY1 = IndexSchema(name="by1", partition="by1", sort="at1")
-BY2 = IndexSchema(name="by2", partition="by2", sort="at2")
-"""Of the hub's table, sparse: items without the attributes are in none. They lag: what is found in
-them is decided by the item itself."""
+"""Of the hub's table, sparse: items without the attributes are not in it. It lags: what is found
+there is decided by the item itself."""
 
-HUB = TableSchema(name="hub", indexes=(BY1, BY2))
+HUB = TableSchema(name="hub", indexes=(BY1,))
 """What a hub keeps but for its transfers. The part of `pk` up to its first # names the kind."""
 
 TABLES = (LEDGER, HUB)

@@ -46,14 +46,9 @@ class Hold:
             )
         return self.entry.token == token
 
-    @property
-    def is_read(self) -> bool:
-        return self.group.is_read
-
 
 Apply = Callable[[Hold, _Told, Change], bool]
 """Changes what is held; False where the lease is lost for it. It must mark what it changed."""
-
 
 RowsOf = Callable[[Entry | None], int]
 

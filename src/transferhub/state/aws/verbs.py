@@ -18,10 +18,11 @@ from transferhub.model.transfer import (
 )
 from transferhub.state.aws.chunk import Chunk
 from transferhub.state.aws.counts import MOVED, PART_BYTES
-from transferhub.state.aws.group import Entry, Group, micros, moment
+from transferhub.state.aws.group import Entry, Group
 from transferhub.state.aws.groups import Change
 from transferhub.state.aws.settling import Hold
 from transferhub.state.rules import HISTORY_LIMIT, attempts_after_part, keeps_replaced_upload
+from transferhub.state.values import from_micros, to_micros
 
 
 class Verbs:
@@ -103,7 +104,7 @@ class Verbs:
         if not failure.counted:
             owner.attempts -= 1
         if failure.retry_at is not None and failure.fresh is None:
-            due = micros(failure.retry_at)
+            due = to_micros(failure.retry_at)
             if part is None:
                 self._wait(hold.group, entry, due, change)
             elif hold.chunk is not None:
@@ -118,7 +119,7 @@ class Verbs:
 
     def _note(self, group: Group, entry: Entry, failure: Failure, change: Change) -> None:
         known = change.histories.get(entry.transfer.key)
-        attempt = Attempt(moment(self.now), failure.code, failure.message)
+        attempt = Attempt(from_micros(self.now), failure.code, failure.message)
         history = (*(known.history if known else ()), attempt)[-HISTORY_LIMIT:]
         change.note_trouble(entry.record("", history), dead=False)
         entry.troubled = True
@@ -132,7 +133,7 @@ class Verbs:
             key=entry.transfer.key, action=entry.transfer.action, state=entry.transfer.state
         )
         if failure.retry_at is not None:
-            self._wait(group, entry, micros(failure.retry_at), change, fresh)
+            self._wait(group, entry, to_micros(failure.retry_at), change, fresh)
             return
         entry.wait(0)
         move(group, entry, TransferState.FAILED, change, fresh)

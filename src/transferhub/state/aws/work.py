@@ -22,7 +22,6 @@ _MOST_PASSES = 9
 """A message of another run is passed on with 1, 2, 4 ... seconds of delay; after 8 minutes the
 index of work alone tells of its group."""
 
-
 _HIDDEN = timedelta(seconds=30)
 
 

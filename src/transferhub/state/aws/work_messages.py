@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import NamedTuple
@@ -68,14 +68,18 @@ class WorkMessages:
             owner = (found.chunks if row.is_chunk else found.groups).get(row.sort_key)
             if owner is not None and any(owner.startable(now)):
                 more.append(row)
-            ours = {} if owner is None else _leased(epoch.run, owner, self._mark)
-            if not ours:
+            message = _Message(epoch, receipt, self._leased(epoch.run, owner))
+            if not message.work:
                 done.append(receipt)
-            message = _Message(epoch, receipt, {*ours})
-            for work in ours:
+            for work in message.work:
                 self._held[work].append(message)
         await self._work.tell(epoch.run, epoch.ident, dict.fromkeys(more))
         await self._work.delete(done)
+
+    def _leased(self, run: RunId, owner: Group | Chunk | None) -> set[_Work]:
+        """What of a row we lease."""
+        those = () if owner is None else _all_work(run, owner)
+        return {work for work, token in those if token.startswith(self._mark)}
 
     async def hide(self, duration: timedelta) -> None:
         """Renews what was received and is still worked on."""
@@ -95,11 +99,17 @@ class WorkMessages:
             delays[max(0, -(-(due - now) // _SECOND))][row] = None
         for delay, rows in delays.items():
             await self._work.tell(epoch.run, epoch.ident, rows, timedelta(seconds=delay))
+        if not self._held:
+            return  # a finder holds none, and records many
         owners: list[Group | Chunk] = [*change.groups.values(), *change.chunks.values()]
-        for owner in owners:
-            ours = _leased(epoch.run, owner, self._mark)
-            theirs = _all_work(epoch.run, owner).keys() - ours.keys()
-            await self._end(theirs & self._held.keys())
+        await self._end(
+            [
+                work
+                for owner in owners
+                for work, token in _all_work(epoch.run, owner)
+                if work in self._held and not token.startswith(self._mark)
+            ]
+        )
 
     async def _end(self, ended: Iterable[_Work]) -> None:
         receipts = []
@@ -118,17 +128,12 @@ class WorkMessages:
         await self._dead.delete([told.receipt for told in received])
 
 
-def _all_work(run: RunId, owner: Group | Chunk) -> dict[_Work, str]:
+def _all_work(run: RunId, owner: Group | Chunk) -> Iterator[tuple[_Work, str]]:
     """With the tokens of their leases."""
     if isinstance(owner, Group):
-        return {_Work(run, False, at.transfer.key): at.token for at in owner.entries}
-    return {
-        _Work(run, True, part_ident(owner.generation, owner.number, at.part.number)): at.token
-        for at in owner.parts
-    }
-
-
-def _leased(run: RunId, owner: Group | Chunk, mark: str) -> dict[_Work, str]:
-    """What is leased with a token that begins so."""
-    found = _all_work(run, owner)
-    return {work: token for work, token in found.items() if token.startswith(mark)}
+        for entry in owner.entries:
+            yield _Work(run, False, entry.transfer.key), entry.token
+        return
+    for at in owner.parts:
+        ident = part_ident(owner.generation, owner.number, at.part.number)
+        yield _Work(run, True, ident), at.token
