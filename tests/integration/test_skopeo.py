@@ -176,9 +176,17 @@ class TestWhatIsSent:
         made = family("crowd", 6, layer_bytes=4096)
         for one in made:
             pusher.push(one, lane.source.repository)
+
+        async def copied(one: Manifest, tag: str) -> None:
+            try:
+                await lane.copy(one, tag)
+            except TransientError:
+                # While a layer is linked by another copy, Docker's registry answers with a 500.
+                await lane.copy(one, tag)
+
         async with asyncio.TaskGroup() as tasks:
             for n, one in enumerate(made):
-                tasks.create_task(lane.copy(one, f"v{n}"))
+                tasks.create_task(copied(one, f"v{n}"))
         assert len(pusher_b.tags(lane.destination.repository)) == len(made)
 
     async def test_a_damaged_cache_costs_no_copy(
