@@ -7,7 +7,6 @@ any order give the same plan.
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,6 +20,7 @@ from transferhub.model.transfer import Action, Difference, ScanCounts, Transfer,
 from transferhub.plugins.images.reference import Reference
 from transferhub.plugins.images.selection import ImageEntry
 from transferhub.registries.manifest import Contents
+from transferhub.registries.repositories import TagRule
 
 
 class RowKind(StrEnum):
@@ -40,17 +40,6 @@ class RowKind(StrEnum):
 
 WORK: Final = frozenset({RowKind.COPY, RowKind.RETAG, RowKind.REFERRER})
 """Rows that change the destination."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TagRule:
-    """Whether tags may be moved, as Amazon ECR has it; `exceptions` hold `*` for any letters."""
-
-    immutable: bool = False
-    exceptions: tuple[str, ...] = ()
-
-    def is_immutable(self, tag: str) -> bool:
-        return self.immutable is not any(_wildcard(e).fullmatch(tag) for e in self.exceptions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -288,10 +277,6 @@ _RANKS = {kind: rank for rank, kind in enumerate(RowKind)}
 
 def _order(row: PlanRow) -> tuple[object, ...]:
     return (_RANKS[row.kind], row.wave, row.repository, row.tag, row.digest)
-
-
-def _wildcard(pattern: str) -> re.Pattern[str]:
-    return re.compile(".*".join(re.escape(part) for part in pattern.split("*")), re.DOTALL)
 
 
 class _Tree:
