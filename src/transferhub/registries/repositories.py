@@ -6,7 +6,7 @@ import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 from transferhub.registries.manifest import Digest
 
@@ -20,6 +20,9 @@ class TagRule:
 
     def is_immutable(self, tag: str) -> bool:
         return self.immutable is not any(_wildcard(e).fullmatch(tag) for e in self.exceptions)
+
+
+MOVABLE: Final = TagRule()
 
 
 def _wildcard(pattern: str) -> re.Pattern[str]:

@@ -20,7 +20,7 @@ from transferhub.model.transfer import Action, Difference, ScanCounts, Transfer,
 from transferhub.plugins.images.reference import Reference
 from transferhub.plugins.images.selection import ImageEntry
 from transferhub.registries.manifest import Contents
-from transferhub.registries.repositories import TagRule
+from transferhub.registries.repositories import MOVABLE, TagRule
 
 
 class RowKind(StrEnum):
@@ -76,7 +76,7 @@ class DestinationSide:
     exists: bool = True
     tags: Mapping[str, str] = field(default_factory=dict)
     digests: Collection[str] = frozenset()
-    rule: TagRule = TagRule()
+    rule: TagRule = MOVABLE
     extra: Collection[str] = frozenset()
 
 

@@ -20,7 +20,6 @@ from transferhub.plugins.images.plan import (
     PlanRow,
     RowKind,
     SourceSide,
-    TagRule,
     make_plan,
     row_of,
     transfer_of,
@@ -28,6 +27,7 @@ from transferhub.plugins.images.plan import (
 from transferhub.plugins.images.reference import Reference
 from transferhub.plugins.images.selection import ImageEntry
 from transferhub.registries.manifest import Contents, Descriptor, Digest
+from transferhub.registries.repositories import TagRule
 
 NOW = datetime(2024, 5, 8, tzinfo=UTC)
 

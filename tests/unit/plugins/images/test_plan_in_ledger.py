@@ -5,8 +5,9 @@ from datetime import timedelta
 from tests.unit.plugins.images.test_plan import destination, digest, source
 from transferhub.engine.report import balance
 from transferhub.model.transfer import Outcome, RunId, Shard, TransferState, WorkerId
-from transferhub.plugins.images.plan import RowKind, TagRule, make_plan, row_of
+from transferhub.plugins.images.plan import RowKind, make_plan, row_of
 from transferhub.plugins.images.selection import ImageEntry
+from transferhub.registries.repositories import TagRule
 from transferhub.state.memory import MemoryLedger
 
 RUN, WORKER = RunId("r"), WorkerId("w")
