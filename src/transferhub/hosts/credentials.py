@@ -12,18 +12,46 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from transferhub.errors import InputError
 from transferhub.model.faults import raise_faults
 from transferhub.model.field_faults import faults_of
-from transferhub.plugins.objects.location import Location
+
+Secret = TypeVar("Secret", bound=BaseModel)
+
+
+class Side(Protocol):
+    """One side of a task, as far as it says who asks there: an object store or a registry."""
+
+    @property
+    def scheme(self) -> str: ...
+    @property
+    def environment(self) -> str: ...
+    @property
+    def anonymous(self) -> bool: ...
+    @property
+    def credential(self) -> str: ...
+    @property
+    def credentials_file(self) -> str: ...
+    @property
+    def profile(self) -> str: ...
+
 
 SIDE_VARIABLES = frozenset(
     f"DTH_{side}_{name}"
     for side in ("SOURCE", "DESTINATION")
-    for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN", "ENDPOINT", "REGION")
+    for name in (
+        "ACCESS_KEY_ID",
+        "SECRET_ACCESS_KEY",
+        "SESSION_TOKEN",
+        "USER",
+        "PASSWORD",
+        "ENDPOINT",
+        "REGION",
+    )
 )
 """Every variable that speaks of one side."""
 
@@ -83,11 +111,11 @@ class Lent:
         )
 
 
-_SEEN = frozenset({"access_key_id", "role_arn", "external_id"})
+_SEEN = frozenset({"access_key_id", "role_arn", "external_id", "user"})
 
 
-class _File(BaseModel):
-    """The JSON of a credentials file."""
+class KeysFile(BaseModel):
+    """The JSON of a credentials file that holds keys of AWS."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -98,17 +126,13 @@ class _File(BaseModel):
     external_id: str = Field(default="", description="That the role's trust policy asks for.")
 
 
-def variable(location: Location, name: str) -> str:
-    """The variable of the location's side.
-
-    >>> variable(Location(scheme="s3", environment="source"), "REGION")
-    'DTH_SOURCE_REGION'
-    """
+def variable(location: Side, name: str) -> str:
+    """The variable of the location's side, such as DTH_SOURCE_REGION."""
     return f"DTH_{location.environment.upper()}_{name}"
 
 
 def choose_credentials(
-    location: Location, env: Mapping[str, str], lent: Lent | None = None
+    location: Side, env: Mapping[str, str], lent: Lent | None = None
 ) -> ChosenCredentials:
     """What the location and the environment say.
 
@@ -139,7 +163,22 @@ def choose_credentials(
     )
 
 
-def _from_hub(location: Location, lent: Lent | None) -> ChosenCredentials:
+def _from_hub(location: Side, lent: Lent | None) -> ChosenCredentials:
+    fields = lent_fields(location, lent)
+    if "access_key_id" not in fields:
+        raise InputError(
+            f"{location.environment}_credential",
+            f"{location.credential!r} holds no access key; a credential of kind keys is needed",
+        )
+    return chosen_keys(Origin.STORED, f"stored credential {location.credential}", fields)
+
+
+def lent_fields(location: Side, lent: Lent | None) -> Mapping[str, str]:
+    """What a hub lends of the stored credential that the location names.
+
+    Raises:
+        InputError: nothing.
+    """
     name, field_name = location.credential, f"{location.environment}_credential"
     if lent is None:
         raise InputError(
@@ -150,54 +189,82 @@ def _from_hub(location: Location, lent: Lent | None) -> ChosenCredentials:
     fields = lent.credentials.get(name)
     if fields is None:
         raise InputError(field_name, f"there is no stored credential {name!r}")
-    if "access_key_id" not in fields:
-        raise InputError(
-            field_name, f"{name!r} holds no access key; a bucket needs a credential of kind keys"
-        )
-    return _of_keys(Origin.STORED, f"stored credential {name}", fields)
+    return fields
 
 
-def _from_variables(location: Location, env: Mapping[str, str]) -> ChosenCredentials | None:
-    names = [variable(location, n) for n in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN")]
-    key, secret, token = (env.get(name, "") for name in names)
-    if not (key or secret or token):
-        return None
-    raise_faults(
-        InputError(name, f"is not set, while {_first_set(names, env)} is; set both or neither")
-        for name, value in ((names[0], key), (names[1], secret))
-        if not value
+def _from_variables(location: Side, env: Mapping[str, str]) -> ChosenCredentials | None:
+    key, secret, token = side_values(
+        location, env, needed=("ACCESS_KEY_ID", "SECRET_ACCESS_KEY"), optional=("SESSION_TOKEN",)
     )
+    if not key:
+        return None
     return ChosenCredentials(
         origin=Origin.VARIABLES,
-        described=f"{names[0]}, access key {masked_key(key)}",
+        described=f"{variable(location, 'ACCESS_KEY_ID')}, access key {masked_key(key)}",
         access_key=key,
         secret_key=secret,
         token=token,
     )
 
 
+def side_values(
+    location: Side,
+    env: Mapping[str, str],
+    *,
+    needed: tuple[str, ...],
+    optional: tuple[str, ...] = (),
+) -> list[str]:
+    """What the variables of the location's side hold: each "", or at least all that are needed.
+
+    Raises:
+        InputError: one that is needed is not set, while another one is.
+    """
+    names = [variable(location, name) for name in (*needed, *optional)]
+    values = [env.get(name, "") for name in names]
+    if any(values):
+        raise_faults(
+            InputError(name, f"is not set, while {_first_set(names, env)} is; set both or neither")
+            for name, value in zip(names[: len(needed)], values, strict=False)
+            if not value
+        )
+    return values
+
+
 def _first_set(names: list[str], env: Mapping[str, str]) -> str:
     return next(name for name in names if env.get(name))
 
 
-def _from_file(location: Location) -> ChosenCredentials:
-    path = Path(location.credentials_file)
+def _from_file(location: Side) -> ChosenCredentials:
     field_name = f"{location.environment}_credentials_file"
+    content, warnings = read_private(location.credentials_file, field_name)
+    keys = parse_keys(content, field_name)
+    return chosen_keys(Origin.FILE, location.credentials_file, keys.model_dump(), warnings)
+
+
+def read_private(path: str, field_name: str) -> tuple[bytes, tuple[str, ...]]:
+    """A file that holds a secret, and a warning where others may read it.
+
+    Raises:
+        InputError: it cannot be read.
+    """
     try:
-        content = path.read_bytes()
-        mode = path.stat().st_mode
+        content = Path(path).read_bytes()
+        mode = Path(path).stat().st_mode
     except OSError as error:
-        raise InputError(field_name, f"{str(path)!r} cannot be read: {error.strerror}") from None
-    read = _parse_file(content, field_name)
-    warnings = []
+        raise InputError(field_name, f"{path!r} cannot be read: {error.strerror}") from None
     if mode & _OTHERS_MAY_READ:
-        warnings.append(f"other users may read {path}, which holds a secret; run chmod 600 on it")
-    return _of_keys(Origin.FILE, str(path), read.model_dump(), tuple(warnings))
+        warning = f"other users may read {path}, which holds a secret; run chmod 600 on it"
+        return content, (warning,)
+    return content, ()
 
 
-def _of_keys(
+def chosen_keys(
     origin: Origin, name: str, fields: Mapping[str, str], warnings: tuple[str, ...] = ()
 ) -> ChosenCredentials:
+    """Args:
+    name: what holds the keys, for people.
+    fields: those of a KeysFile.
+    """
     key, role = fields["access_key_id"], fields.get("role_arn", "")
     then = f", then role {role}" if role else ""
     return ChosenCredentials(
@@ -212,21 +279,39 @@ def _of_keys(
     )
 
 
-def _parse_file(content: bytes, field_name: str) -> _File:
-    """Nothing of the content is repeated in an error: any of it may be a secret."""
+def parse_keys(content: bytes, field_name: str, *, where: str = "") -> KeysFile:
+    """Raises InputError as `parse_secret`."""
+    wanted = "access_key_id and secret_access_key"
+    read = parse_secret(KeysFile, content, field_name, wanted=wanted, where=where)
+    if read.external_id and not read.role_arn:
+        raise InputError(field_name, f"in the file, {where}external_id: needs role_arn")
+    return read
+
+
+def parse_secret(
+    model: type[Secret], content: bytes, field_name: str, *, wanted: str, where: str = ""
+) -> Secret:
+    """What a JSON object holds. Nothing of it is repeated in an error: any of it may be a secret.
+
+    Args:
+        wanted: its fields, for people.
+        where: it lies in the file, with a colon and a space; "" for all of it.
+
+    Raises:
+        InputError: what is wrong with it.
+    """
     try:
-        read = _File.model_validate_json(content)
+        return model.model_validate_json(content)
     except ValidationError as error:
-        faults = faults_of(error, _File.model_fields)
+        faults = faults_of(error, model.model_fields)
         if any(not fault.field for fault in faults):
             raise InputError(
-                field_name, "it is not a JSON object with access_key_id and secret_access_key"
+                field_name, f"{where or 'it '}is not a JSON object with {wanted}"
             ) from None
-        raise_faults(InputError(field_name, f"in the file, {fault.message}") for fault in faults)
+        raise_faults(
+            InputError(field_name, f"in the file, {where}{fault.message}") for fault in faults
+        )
         raise
-    if read.external_id and not read.role_arn:
-        raise InputError(field_name, "in the file, external_id: needs role_arn")
-    return read
 
 
 def masked_key(access_key: str) -> str:
