@@ -12,6 +12,7 @@ from transferhub.control.access import authorise
 from transferhub.control.journal import Journal
 from transferhub.control.runs import TaskSpec
 from transferhub.control.schedule import next_runs
+from transferhub.control.usual import is_usual, usual_schedule
 from transferhub.errors import ConflictError, InputError, MoveError
 from transferhub.model.clock import Clock
 from transferhub.model.faults import flatten, raise_faults
@@ -46,7 +47,7 @@ class TaskDraft:
     Attributes:
         kind: "objects".
         spec: the plugin's parameters, by field name.
-        schedule: as `Schedule.from_json` reads it; {} for none.
+        schedule: as `Schedule.from_json` reads it; {} for none; None for what is usual of the kind.
         limits: as `TaskLimits.from_json` reads them.
     """
 
@@ -55,7 +56,7 @@ class TaskDraft:
     spec: Mapping[str, Any]
     description: str = ""
     tags: Sequence[str] = ()
-    schedule: Mapping[str, Any] = field(default_factory=dict)
+    schedule: Mapping[str, Any] | None = None
     limits: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -161,7 +162,7 @@ class Tasks:
         if draft.kind != former.kind:
             raise InputError("kind", f"is {former.kind!r} and stays so; create another task")
         made = replace(
-            await self._made(caller, draft, ident=former.ident),
+            await self._made(caller, draft, former),
             owner=former.owner or caller.name,
             created_at=former.created_at,
             state=former.state,
@@ -247,12 +248,14 @@ class Tasks:
 
     # Steps
 
-    async def _made(self, caller: Caller, draft: TaskDraft, ident: TaskId | None = None) -> Task:
+    async def _made(self, caller: Caller, draft: TaskDraft, former: Task | None = None) -> Task:
         """The task of a draft, all of whose faults are told at once."""
-        ident = ident or TaskId(self._new_ident())
+        ident = former.ident if former else TaskId(self._new_ident())
         now = self._clock()
         faults = list(faults_of_words(draft))
         spec = await self._spec(draft, faults)
+        if draft.schedule is None:
+            draft = replace(draft, schedule=_usual(draft.kind, former, now))
         schedule, limits = _schedule(draft, faults), _limits(draft, faults)
         raise_faults(faults)
         assert spec is not None
@@ -350,6 +353,13 @@ def faults_of_words(draft: TaskDraft) -> Iterator[InputError]:
     bad = next((tag for tag in draft.tags if not _TAG.fullmatch(tag)), None)
     if bad is not None:
         yield InputError("tags", f"{bad[:80]!r} is none: 1 to 64 characters, no space, no comma")
+
+
+def _usual(kind: str, former: Task | None, now: datetime) -> Mapping[str, Any]:
+    """What a task has of whom nobody says when it runs; it goes on counting from where it did."""
+    if former is not None and is_usual(kind, former.schedule):
+        return former.schedule
+    return usual_schedule(kind, now)
 
 
 def _schedule(draft: TaskDraft, faults: list[InputError]) -> Schedule | None:
