@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-from transferhub.aws.client import AwsClient, AwsError, AwsFault
+from transferhub.aws.client import ECR, AwsClient, AwsError, AwsFault
 from transferhub.errors import (
     DeniedError,
     NotFoundError,
@@ -89,6 +89,19 @@ class EcrLogin:
             ) from error
 
 
+def ecr_endpoint(region: str, *, fips: bool = False, dual_stack: bool = False) -> str:
+    """The URL of ECR's API, in every partition.
+
+    Raises:
+        InputError: no region has such a name, or its partition has no such endpoint.
+    """
+    from transferhub.stores.s3.aws_endpoints import (  # noqa: PLC0415 - it loads botocore
+        aws_endpoint,
+    )
+
+    return aws_endpoint(ECR.name, region, fips=fips, dual_stack=dual_stack)
+
+
 async def open_ecr(
     login: EcrLogin, config: RegistryConfig | None = None, *, endpoint: str = ""
 ) -> RegistryClient:
@@ -127,8 +140,10 @@ def _read(answer: Mapping[str, Any], now: datetime) -> _Granted:
     return _Granted(login, proxy, now, expires_at - margin)
 
 
-_Class = tuple[type[StoreError], str | None, str]
-_CLASSES: Mapping[AwsFault, _Class] = {
+EcrClass = tuple[type[StoreError], str | None, str]
+"""Which error, its code (None: the kind's own), and what to do."""
+
+_CLASSES: Mapping[AwsFault, EcrClass] = {
     AwsFault.THROTTLED: (ThrottledError, None, "ECR asks to slow down"),
     AwsFault.TRANSIENT: (TransientError, None, "it is tried again"),
     AwsFault.UNREACHABLE: (
@@ -144,23 +159,48 @@ _CLASSES: Mapping[AwsFault, _Class] = {
     AwsFault.UNKNOWN: (DeniedError, "bad_credentials", "check the access key and its secret"),
     AwsFault.MISSING: (NotFoundError, "no_repository", "there is no such repository; check it"),
 }
+_NAMED: Mapping[str, EcrClass] = {
+    "RepositoryNotFoundException": _CLASSES[AwsFault.MISSING],
+    "LimitExceededException": (
+        DeniedError,
+        "quota",
+        "a limit of the account is reached; delete what it does not need, or have it raised",
+    ),
+    "KmsException": (DeniedError, None, "check the KMS key, its region and its policy"),
+}
+"""By ECR's own names, which other services have for other things or do not have."""
+
+_BAD_NAME: EcrClass = (
+    UnsupportedError,
+    "bad_reference",
+    "a repository of ECR is named by 2 to 256 small letters and digits, with . _ - / in between",
+)
 
 
-def ecr_failure(error: AwsError) -> StoreError:
-    """What a failure of ECR's API is, in one sentence."""
-    if error.fault is AwsFault.DENIED:
-        known = error.name == "no_credentials"
-        kind: type[StoreError] = DeniedError
-        code: str | None = "no_credentials" if known else None
-        advice = "give credentials" if known else f"grant ecr:{error.action}"
-    else:
-        kind, code, advice = _CLASSES.get(
-            error.fault, (UnsupportedError, None, "ECR refuses the request")
-        )
+def ecr_failure(error: AwsError, what: str = "") -> StoreError:
+    """What a failure of ECR's API is, in one sentence.
+
+    Args:
+        what: repository or image that was asked for; "" for none.
+    """
+    kind, code, advice = _class(error)
     said = f"{error.status or ''} {error.name}: {error.detail}".strip(" :")
+    of = f" for {what}" if what else ""
     return kind(
-        f"{error.action} of Amazon ECR failed ({said}): {advice}.",
+        f"{error.action}{of} of Amazon ECR failed ({said}): {advice}.",
         code=code,
         status=error.status,
         vendor_code=error.name,
     )
+
+
+def _class(error: AwsError) -> EcrClass:
+    if error.name in _NAMED:
+        return _NAMED[error.name]
+    if error.name == "InvalidParameterException" and "repositoryName" in error.detail:
+        return _BAD_NAME
+    if error.fault is AwsFault.DENIED:
+        if error.name == "no_credentials":
+            return DeniedError, "no_credentials", "give credentials"
+        return DeniedError, None, f"grant ecr:{error.action}"
+    return _CLASSES.get(error.fault, (UnsupportedError, None, "ECR refuses the request"))

@@ -62,7 +62,8 @@ class Repositories(Protocol):
 
     def images(self, name: str, *, wanted: Callable[[str], bool]) -> AsyncIterator[ListedImage]:
         """What a repository holds, as far as the registry lists it; nothing of one that is not
-        there. Images without tags are told of by Amazon ECR alone.
+        there. Images without tags are told of by Amazon ECR alone, and what has several tags may
+        come once for each.
 
         Args:
             wanted: of a tag; others are left out, and cost nothing where each one would cost a
