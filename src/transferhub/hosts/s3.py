@@ -61,7 +61,7 @@ def open_s3(
                 ca_bundle=Path(location.ca_bundle) if location.ca_bundle else None,
                 proxy=location.proxy or proxy_of(endpoint.origin_of(location.bucket), env),
                 read_timeout=timeout,
-                refuses=_refuses() if guarded else None,
+                refuses=refuses_of(guarded=guarded),
             ),
         )
         return S3Store(config, credential_source(chosen, endpoint.region))
@@ -74,7 +74,14 @@ def open_s3(
     return store if location.region else RegionFindingStore(store, opened)
 
 
-def _refuses() -> Callable[[str], bool]:
+def refuses_of(*, guarded: bool) -> Callable[[str], bool] | None:
+    """What a transport is not to connect to.
+
+    Args:
+        guarded: link-local addresses and metadata services are not connected to.
+    """
+    if not guarded:
+        return None
     from transferhub.control.endpoints import is_refused  # noqa: PLC0415 - of a hub alone
 
     return is_refused
