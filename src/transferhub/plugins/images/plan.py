@@ -27,11 +27,13 @@ class RowKind(StrEnum):
     """SKIP: the same digest is there. RETAG: the digest is in the repository under another name, or
     will be, by a COPY. COPY and REFERRER: it is not; a referrer belongs to another image. CONFLICT:
     the tag is another image and may not be moved. GONE: the source has not what was asked for.
-    EXTRA: the destination alone has the tag."""
+    UNLISTED: what is meant could not be looked at; the worker looks again. EXTRA: the destination
+    alone has the tag."""
 
     COPY = "copy"
     RETAG = "retag"
     REFERRER = "referrer"
+    UNLISTED = "unlisted"
     CONFLICT = "conflict"
     GONE = "gone"
     EXTRA = "extra"
@@ -117,8 +119,11 @@ class PlanRow:
 
     @property
     def key(self) -> str:
-        """Unique in a plan: `REPOSITORY:TAG` or `REPOSITORY@DIGEST`."""
-        return f"{self.repository}:{self.tag}" if self.tag else self.place
+        """Unique in a plan: `REPOSITORY:TAG`, `REPOSITORY@DIGEST`, or `REPOSITORY` where all of it
+        is UNLISTED."""
+        if self.tag:
+            return f"{self.repository}:{self.tag}"
+        return self.place if self.digest else self.repository
 
     @property
     def place(self) -> str:
@@ -148,6 +153,7 @@ class Plan:
         pulls: manifests that are read from the source, which some registries count.
         filtered: images of the source that filters left out.
         destination_tags: that were looked at.
+        notes: what people should know of it, a sentence each.
     """
 
     rows: tuple[PlanRow, ...]
@@ -157,6 +163,7 @@ class Plan:
     pulls: int
     filtered: int = 0
     destination_tags: int = 0
+    notes: tuple[str, ...] = ()
 
     def of_kind(self, kind: RowKind) -> list[PlanRow]:
         return [row for row in self.rows if row.kind is kind]
@@ -195,6 +202,7 @@ def make_plan(
     *,
     manifests: Mapping[str, Contents] | None = None,
     blobs: Collection[str] = frozenset(),
+    unlisted: Iterable[PlanRow] = (),
 ) -> Plan:
     """The plan for pairs of repositories, of which no two have one destination.
 
@@ -202,13 +210,14 @@ def make_plan(
         manifests: what manifests and indexes of both sides name, by their digest, as far as it is
             known.
         blobs: digests of blobs that are known to be at the destination, in any repository.
+        unlisted: rows of what could not be looked at.
 
     Raises:
         InputError: one tag is asked for as two images.
     """
     pairs = sorted(sides, key=lambda pair: pair[1].repository)
     tree = _Tree(manifests or {})
-    rows: list[PlanRow] = []
+    rows = [*unlisted]
     for source, destination in pairs:
         rows += _Repository(source, destination, tree).rows()
     there = {d for _, side in pairs for d in (*side.digests, *side.tags.values())}

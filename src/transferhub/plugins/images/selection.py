@@ -179,6 +179,11 @@ class Selection:
         return self.versions is None or self.versions.holds(tag)
 
 
+def is_attached(tag: str) -> bool:
+    """Whether it is the tag of what belongs to another image."""
+    return _ATTACHED.fullmatch(tag) is not None
+
+
 def attachment_stem(digest: str) -> str:
     """What the tags of all that belongs to an image start with.
 

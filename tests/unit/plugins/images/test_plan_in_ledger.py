@@ -5,7 +5,7 @@ from datetime import timedelta
 from tests.unit.plugins.images.test_plan import destination, digest, source
 from transferhub.engine.report import balance
 from transferhub.model.transfer import Outcome, RunId, Shard, TransferState, WorkerId
-from transferhub.plugins.images.plan import RowKind, make_plan, row_of
+from transferhub.plugins.images.plan import PlanRow, RowKind, make_plan, row_of
 from transferhub.plugins.images.selection import ImageEntry
 from transferhub.registries.repositories import TagRule
 from transferhub.state.memory import MemoryLedger
@@ -28,7 +28,8 @@ async def test_every_row_of_a_plan_is_in_the_books() -> None:
     there = destination(
         {"4": "z", "5": "w", "9": "a"}, "y", extra={"9"}, rule=TagRule(immutable=True)
     )
-    plan = make_plan([(first, there)])
+    unlisted = [PlanRow(kind=RowKind.UNLISTED, source="ghcr.io/web", repository="web")]
+    plan = make_plan([(first, there)], unlisted=unlisted)
     assert {row.kind for row in plan.rows} == set(RowKind)
 
     ledger = MemoryLedger()
