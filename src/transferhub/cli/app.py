@@ -21,6 +21,7 @@ from transferhub.cli.lines import Lines, Quiet
 from transferhub.cli.log import log_shown
 from transferhub.cli.streams import Stream
 from transferhub.cli.summary import summary_lines
+from transferhub.cli.text import noun_of
 from transferhub.engine.progress import Summary
 from transferhub.errors import TransferHubError
 from transferhub.hosts.masking import masked
@@ -116,6 +117,15 @@ class Session:
     display: Quiet
     json: bool
 
+    def speak_of(self, noun: str) -> None:
+        """What the run moves, in whatever is told of it from now on."""
+        self.display.noun = noun
+
+    def speak_of_run(self, run: RunId) -> None:
+        """The same, of a run that there is."""
+        _, task, _ = self.host.show(run)
+        self.speak_of(noun_of(task.kind))
+
     def carry(self, work: Callable[[], Summary]) -> ExitCode:
         """Does the work of a run and tells how it ended."""
         _spare_collector()
@@ -154,7 +164,9 @@ class Session:
             print_json(summary_document(summary) | extra, self.app.out)
         else:
             groups = self._groups(summary)
-            self.app.out.lines([masked(line) for line in summary_lines(summary, groups)])
+            self.app.out.lines(
+                [masked(line) for line in summary_lines(summary, groups, self.display.noun)]
+            )
         self._tell_error(summary)
         return exit_of_status(summary.status)
 

@@ -13,7 +13,11 @@ from transferhub.cli.text import visible
 from transferhub.errors import InputError, TransferHubError
 from transferhub.hosts.masking import masked
 
-_FIELD = re.compile(r"(?<![\w-])[a-z]+(?:_[a-z0-9]+)+(?![\w-])|(?<=\bneeds )[a-z]+\b")
+_FIELD = re.compile(
+    r"(?<![\w-])[a-z]+(?:_[a-z0-9]+)+(?![\w-])"
+    r"|(?<=\bneeds )[a-z]+\b|\b[a-z]+(?= is given too\b)"
+)
+_SIDE = re.compile(r"(?:source|destination)_")
 
 
 _BEFORE = ("--server", "--token", "--token-file", "--ca-bundle")
@@ -65,7 +69,9 @@ def sentence_of(error: TransferHubError, command: click.Command | None) -> str:
     if not isinstance(error, InputError) or command is None:
         return error.message
     sentence = error.message.removeprefix(f"{error.field}: ")
-    sentence = _FIELD.sub(lambda found: _typed_name(found[0], command), sentence)
+    side = _SIDE.match(error.field)
+    within = side[0] if side else ""
+    sentence = _FIELD.sub(lambda found: _typed_name(found[0], command, within), sentence)
     return f"{_typed_name(error.field, command)}: {sentence}"
 
 
@@ -74,11 +80,17 @@ def shown(sentence: str) -> str:
     return visible(masked(sentence))
 
 
-def _typed_name(field: str, command: click.Command) -> str:
-    """`max_size` as `--max-size`, `run` as `RUN`; what the command has not stays as it is."""
-    for param in command.params:
-        if param.name == field:
-            return max(param.opts, key=len) if isinstance(param, click.Option) else field.upper()
+def _typed_name(field: str, command: click.Command, within: str = "") -> str:
+    """`max_size` as `--max-size`, `run` as `RUN`; what the command has not stays as it is.
+
+    Args:
+        within: `source_` or `destination_` where the side's own field may be meant.
+    """
+    for name in (f"{within}{field}", field):
+        for param in command.params:
+            if name == param.name or name in getattr(param, "also", ()):
+                typed = isinstance(param, click.Option)
+                return max(param.opts, key=len) if typed else name.upper()
     return field
 
 

@@ -35,9 +35,15 @@ SECTIONS = (
 class Option(click.Option):
     """An option that belongs to a section of the help."""
 
-    def __init__(self, *args: Any, section: str = OTHER, **attrs: Any) -> None:
+    def __init__(
+        self, *args: Any, section: str = OTHER, also: Sequence[str] = (), **attrs: Any
+    ) -> None:
+        """Args:
+        also: other fields than its own that it may fill, and whose faults are its own.
+        """
         super().__init__(*args, **attrs)
         self.section = section
+        self.also = also
 
 
 class Choice(click.Choice[str]):

@@ -128,14 +128,14 @@ def read_spec(params: Params, faults: Faults) -> ObjectsSpec | None:
 def spec_values(params: Params, faults: Faults) -> dict[str, Any]:
     """The fields of an ObjectsSpec that the user gave; sizes and counts are numbers."""
     values: dict[str, Any] = {name: params.get(name) for name in _PLAIN}
-    values |= {name: _absolute(params.get(name)) for name in _FILES}
+    values |= {name: absolute(params.get(name)) for name in _FILES}
     values["source"] = _place(params, "source", faults)
     values["destination"] = _place(params, "destination", faults)
     for field in ("min_size", "max_size", "part_size"):
         values[field] = faults.parsed(params, field, parse_bytes)
     values["inventory"] = _inventory(params.get("inventory"))
     values["max_delete"] = faults.parsed(params, "max_delete", parse_count)
-    values["max_delete_percent"] = faults.parsed(params, "max_delete_percent", _percent)
+    values["max_delete_percent"] = faults.parsed(params, "max_delete_percent", parse_percent)
     values["storage_classes_in"] = faults.parsed(params, "storage_classes_in", _names)
     values["storage_class"] = faults.parsed(params, "storage_class", _storage_class)
     return {name: value for name, value in values.items() if value not in (None, ())}
@@ -192,19 +192,19 @@ def _side(params: Params, side: str) -> dict[str, Any]:
     names = (*SIDE_FIELDS.values(), "credential")
     values = {field: params.get(f"{side}_{field}") for field in names}
     for field in ("credentials_file", "ca_bundle"):
-        values[field] = _absolute(values[field])
+        values[field] = absolute(values[field])
     return {field: value for field, value in values.items() if value not in (None, False)}
 
 
-def _absolute(path: str | None) -> str | None:
+def absolute(path: str | None) -> str | None:
     return None if path is None else str(Path(path).expanduser().absolute())
 
 
 def _inventory(given: str | None) -> str | None:
-    return given if given is None or "://" in given else _absolute(given)
+    return given if given is None or "://" in given else absolute(given)
 
 
-def _percent(text: str, *, field: str) -> float:
+def parse_percent(text: str, *, field: str) -> float:
     try:
         percent = float(text.removesuffix("%"))
     except ValueError:

@@ -15,6 +15,9 @@ class Quiet:
     """Shows nothing; remembers the last moment, so that a failed run can be named."""
 
     talks = False
+    noun = "object"
+    """What the run moves."""
+
     last: Progress | None = None
 
     def talk(self, sentence: str) -> None:
@@ -43,7 +46,7 @@ class Lines(Quiet):
         self.last = progress
         if self._due(progress):
             self._shown = progress
-            self._stream.line(progress_line(progress))
+            self._stream.line(progress_line(progress, self.noun))
 
     def _due(self, progress: Progress) -> bool:
         shown = self._shown
@@ -52,18 +55,18 @@ class Lines(Quiet):
         return progress.seconds - shown.seconds >= INTERVAL_SECONDS
 
 
-def progress_line(progress: Progress) -> str:
+def progress_line(progress: Progress, noun: str = "object") -> str:
     figures = Figures.of(progress)
     match progress.phase:
         case Phase.CHECKING | Phase.RECOVERING | Phase.REPORTING:
             return f"{progress.phase.value}, {format_seconds(progress.seconds)} so far"
         case Phase.DELETING:
-            parts = [f"{figures.deleted:,} of {counted(figures.to_delete, 'object')} deleted"]
+            parts = [f"{figures.deleted:,} of {counted(figures.to_delete, noun)} deleted"]
         case Phase.COPYING if progress.listing and not figures.scanned:
             return "listing both sides"
         case _:
             parts = [
-                f"{counted(figures.scanned, 'object')} scanned",
+                f"{counted(figures.scanned, noun)} scanned",
                 *copied_parts(progress, figures),
             ]
     return ", ".join(

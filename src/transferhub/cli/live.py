@@ -50,7 +50,7 @@ class Live(Quiet):
     def observe(self, progress: Progress) -> None:
         self.last = progress
         self._rates.add(progress)
-        self._started().update(frame(progress, self._rates.values), refresh=True)
+        self._started().update(frame(progress, self._rates.values, self.noun), refresh=True)
 
     def close(self) -> None:
         if self._live is not None:
@@ -90,10 +90,14 @@ def terminal(stream: Stream) -> Console:
     )
 
 
-def frame(progress: Progress, rates: Iterable[float]) -> Group:
+def frame(progress: Progress, rates: Iterable[float], noun: str = "object") -> Group:
     """What a terminal shows of one moment: lines that are cut, never wrapped."""
     figures = Figures.of(progress)
-    lines = [_title(progress, figures), _counts(progress, figures), _pace(progress, rates)]
+    lines = [
+        _title(progress, figures, noun),
+        _counts(progress, figures),
+        _pace(progress, rates, noun),
+    ]
     for line in lines:
         line.no_wrap, line.overflow = True, "ellipsis"
     return Group(*lines)
@@ -108,7 +112,7 @@ def sparkline(rates: Iterable[float]) -> str:
     return "".join(_SPARKS[round(value / top * (len(_SPARKS) - 1))] for value in values)
 
 
-def _title(progress: Progress, figures: Figures) -> Text:
+def _title(progress: Progress, figures: Figures, noun: str) -> Text:
     title = Text(_TITLES[progress.phase], style="bold")
     if progress.phase is Phase.COPYING and progress.listing:
         title.append(" while listing", style="not bold")
@@ -118,7 +122,7 @@ def _title(progress: Progress, figures: Figures) -> Text:
         title.append("━" * (_BAR_WIDTH - filled), style="bright_black")
         title.append(f" {figures.fraction:4.0%}")
     if progress.phase is Phase.DELETING:
-        title.append(f"  {figures.deleted:,} of {counted(figures.to_delete, 'object')}")
+        title.append(f"  {figures.deleted:,} of {counted(figures.to_delete, noun)}")
     return title
 
 
@@ -136,10 +140,10 @@ def _counts(progress: Progress, figures: Figures) -> Text:
     )
 
 
-def _pace(progress: Progress, rates: Iterable[float]) -> Text:
+def _pace(progress: Progress, rates: Iterable[float], noun: str) -> Text:
     text = Text(f"  {format_bytes(progress.bytes_per_second)}/s ")
     text.append(sparkline(rates), style="cyan")
-    text.append(f" · {progress.objects_per_second:,.0f} objects/s")
+    text.append(f" · {progress.objects_per_second:,.0f} {noun}s/s")
     text.append(f" · {format_seconds(progress.seconds)} so far")
     if progress.seconds_left is not None:
         least = "at least " if progress.listing else ""

@@ -86,7 +86,7 @@ def side_options(side: str) -> list[Option]:
 
 
 def scope_options() -> list[Option]:
-    make = _in_section("Scope")
+    make = in_section("Scope")
     return [
         make(
             "--prefix-list",
@@ -137,7 +137,7 @@ def scope_options() -> list[Option]:
 
 
 def compare_options() -> list[Option]:
-    make = _in_section("Compare")
+    make = in_section("Compare")
     return [
         make(
             "--compare",
@@ -150,13 +150,13 @@ def compare_options() -> list[Option]:
 
 
 def destination_prefix_option() -> Option:
-    return _in_section("Writing")(
+    return in_section("Writing")(
         "--destination-prefix", "Folder under DESTINATION to write into.", metavar="PREFIX"
     )
 
 
 def writing_options() -> list[Option]:
-    make = _in_section("Writing")
+    make = in_section("Writing")
     return [
         destination_prefix_option(),
         make(
@@ -202,7 +202,7 @@ def writing_options() -> list[Option]:
 
 
 def deleting_options() -> list[Option]:
-    make = _in_section("Deleting")
+    make = in_section("Deleting")
     return [
         make(
             "--mirror",
@@ -234,7 +234,7 @@ _SPEED = (
 
 
 def speed_options() -> list[Option]:
-    make = _in_section("Speed")
+    make = in_section("Speed")
     return [
         make(
             f"--{name}",
@@ -252,7 +252,7 @@ def output_options(*, progress: bool, json: str, ledger: bool = True) -> list[Op
         json: what one JSON document on stdout would hold; "" where there is none.
         ledger: the command works with tasks, runs or transfers.
     """
-    make = _in_section("Output")
+    make = in_section("Output")
     options = [make("--json", f"Print {json} as JSON on stdout.", is_flag=True)] if json else []
     if progress:
         options.append(make("--quiet", "Show no progress, only the end and errors.", is_flag=True))
@@ -282,6 +282,14 @@ def output_options(*, progress: bool, json: str, ledger: bool = True) -> list[Op
         ),
         make("--debug", "Show log lines, and tracebacks of unexpected errors.", is_flag=True),
     ]
+
+
+def no_resume_option() -> Option:
+    return in_section("Output")(
+        "--no-resume",
+        "Start a new run even where an unfinished one could go on.",
+        is_flag=True,
+    )
 
 
 def server_options() -> list[Option]:
@@ -382,7 +390,9 @@ def location_arguments() -> list[click.Argument]:
     ]
 
 
-def _in_section(section: str) -> Callable[..., Option]:
+def in_section(section: str) -> Callable[..., Option]:
+    """Makes the options of one section."""
+
     def make(flag: str, text: str, *, field: str = "", **attrs: Any) -> Option:
         names = [flag, field] if field else [flag]
         return Option(names, section=section, help=text, **attrs)

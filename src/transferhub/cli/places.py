@@ -1,4 +1,4 @@
-"""Where a task moves objects from and to, in words."""
+"""Where a task moves things from and to, in words."""
 
 from __future__ import annotations
 
@@ -13,8 +13,23 @@ def route(task: Task) -> str:
     source, destination = task.spec.get("source"), task.spec.get("destination")
     if not isinstance(source, Mapping) or not isinstance(destination, Mapping):
         return visible(task.name)
-    below = task.spec.get("destination_prefix", "")
-    return f"{_url(source)} → {_url(destination)}{visible(str(below))}"
+    if task.kind == "images":
+        below = _below(str(task.spec.get("prefix", "")))
+        return f"{_registry(source)} → {_registry(destination)}{below}"
+    below = visible(str(task.spec.get("destination_prefix", "")))
+    return f"{_url(source)} → {_url(destination)}{below}"
+
+
+def _registry(place: Mapping[str, object]) -> str:
+    """As people write it."""
+    host, scheme = str(place.get("host", "")), place.get("scheme")
+    if scheme == "ecr" and not host:
+        host = f"ecr://{place.get('region', '')}"
+    return visible(host or "public") + _below(str(place.get("prefix", "")))
+
+
+def _below(prefix: str) -> str:
+    return visible(f"/{prefix}".removesuffix("/"))
 
 
 def _url(place: Mapping[str, object]) -> str:

@@ -50,13 +50,15 @@ def failures_lines(
     *,
     limit: int,
     again: str,
+    noun: str = "object",
 ) -> list[str]:
     """Args:
     again: the command that tries them again.
+    noun: what the run moved.
     """
     if not groups:
         return [f"Nothing failed in run {run}."]
-    lines = [f"Run {run}", *group_lines(groups), ""]
+    lines = [f"Run {run}", *group_lines(groups, noun), ""]
     if not records:
         return [*lines, "None of them matches --code and --key."]
     for record in records:

@@ -14,18 +14,23 @@ _LONGEST_MESSAGE = 300
 _GUARDS = ("max_delete", "max_delete_percent")
 
 
-def summary_lines(summary: Summary, groups: Sequence[FailureGroup]) -> list[str]:
+def summary_lines(
+    summary: Summary, groups: Sequence[FailureGroup], noun: str = "object"
+) -> list[str]:
+    """Args:
+    noun: what the run moved.
+    """
     if _never_began(summary):
         return [f"Run {summary.run} failed before anything was listed; nothing was changed."]
     return [
-        _headline(summary),
+        _headline(summary, noun),
         "",
         *balance_lines(summary),
-        *noted_lines(summary.noted),
+        *noted_lines(summary.noted, noun),
         *_report_line(summary),
         *_sentences("Note: ", summary.notes),
         *_sentences("Fault: ", summary.faults),
-        *group_lines(groups),
+        *group_lines(groups, noun),
         *next_lines(
             summary.run,
             summary.status,
@@ -53,22 +58,20 @@ def balance_lines(summary: Summary) -> list[str]:
     return [f"  {line}" for line in table(rows, right=(1,))]
 
 
-def noted_lines(noted: int | None) -> list[str]:
-    """That the destination could not keep everything of some objects."""
+def noted_lines(noted: int | None, noun: str = "object") -> list[str]:
+    """That the destination could not keep everything of some."""
     if not noted:
         return []
-    return [f"  not kept: something of {counted(noted, 'object')}, such as metadata or tags"]
+    return [f"  not kept: something of {counted(noted, noun)}, such as metadata or tags"]
 
 
-def group_lines(groups: Sequence[FailureGroup]) -> list[str]:
+def group_lines(groups: Sequence[FailureGroup], noun: str = "object") -> list[str]:
     """What failed, by error code, each with one example."""
     if not groups:
         return []
     lines = ["", "Failures:"]
     for group in groups:
-        lines.append(
-            f"  {group.code}: {counted(group.count, 'object')}, {format_bytes(group.size)}"
-        )
+        lines.append(f"  {group.code}: {counted(group.count, noun)}, {format_bytes(group.size)}")
         lines.append(f"    such as {visible(group.example_key)}")
         lines.append(f"    {_short(group.example_message)}")
     return lines
@@ -99,8 +102,8 @@ def next_lines(
     return ["", "Next:", *(f"  {line}" for line in table(steps))]
 
 
-def _headline(summary: Summary) -> str:
-    moved = f"{counted(summary.done, 'object')} copied, {_moved(summary)}"
+def _headline(summary: Summary, noun: str) -> str:
+    moved = f"{counted(summary.done, noun)} copied, {_moved(summary)}"
     if summary.deleted:
         moved += f", {format_count(summary.deleted)} deleted"
     words = (

@@ -20,6 +20,14 @@ _STATUS = {
 }
 
 
+_NOUNS = {"images": "image"}
+
+
+def noun_of(kind: str) -> str:
+    """What tasks of a kind move."""
+    return _NOUNS.get(kind, "object")
+
+
 def visible(text: str) -> str:
     """Shows control characters as escapes: a key must not move the cursor."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
@@ -34,9 +42,9 @@ def status_words(status: RunState, *, at_work: bool = True) -> str:
     return _STATUS[status]
 
 
-def counted(count: int, noun: str) -> str:
-    """Such as "1 object" and "2,000 objects"."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+def counted(count: int, noun: str, many: str = "") -> str:
+    """Such as "1 object" and "2,000 objects"; `many` where an s does not make it many."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {many or f'{noun}s'}"
 
 
 def local_time(moment: datetime | None) -> str:

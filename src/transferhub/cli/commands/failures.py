@@ -18,6 +18,7 @@ from transferhub.cli.grouped import Command, Count, Option
 from transferhub.cli.host import Host
 from transferhub.cli.job import Params
 from transferhub.cli.run_lines import failures_lines
+from transferhub.cli.text import noun_of
 from transferhub.model.transfer import RunId, TransferRecord
 
 _PAGE = 1_000
@@ -35,7 +36,8 @@ def failures(context: click.Context, /, **params: Any) -> ExitCode:
         return list_failures(context, params)
     app: App = context.obj
     with app.session(params) as session:
-        run = session.host.show(RunId(params["run"]))[0].ident
+        found, task, _ = session.host.show(RunId(params["run"]))
+        run = found.ident
         groups = session.host.failure_groups(run)
         records = list(islice(every_failure(session.host, run, params), params["limit"]))
         if session.json:
@@ -47,7 +49,16 @@ def failures(context: click.Context, /, **params: Any) -> ExitCode:
             print_json(document, app.out)
         else:
             again = f"dth redrive {run}"
-            app.out.lines(failures_lines(run, groups, records, limit=params["limit"], again=again))
+            app.out.lines(
+                failures_lines(
+                    run,
+                    groups,
+                    records,
+                    limit=params["limit"],
+                    again=again,
+                    noun=noun_of(task.kind),
+                )
+            )
     return ExitCode.OK
 
 

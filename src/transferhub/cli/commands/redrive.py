@@ -26,6 +26,7 @@ def redrive(app: App, /, **params: Any) -> ExitCode:
     settings = read_all(lambda faults: read_settings(params, faults))
     with app.session(params, settings) as session:
         with session.failing():
+            session.speak_of_run(RunId(params["run"]))
             count, summary = session.host.redrive(
                 RunId(params["run"]),
                 settings.tuning(),
@@ -37,9 +38,9 @@ def redrive(app: App, /, **params: Any) -> ExitCode:
             if session.json:
                 print_json({"run": params["run"], "redriven": count}, app.out)
             else:
-                app.out.line("No failed object matches; nothing was tried again.")
+                app.out.line(f"No failed {session.display.noun} matches; nothing was tried again.")
             return ExitCode.OK
-        session.display.talk(f"{counted(count, 'object')} tried again.")
+        session.display.talk(f"{counted(count, session.display.noun)} tried again.")
         return session.end(summary, redriven=count)
 
 

@@ -23,6 +23,7 @@ EXAMPLES = """
 def resume(app: App, /, **params: Any) -> ExitCode:
     settings = read_all(lambda faults: read_settings(params, faults))
     with app.session(params, settings) as session:
+        session.speak_of_run(RunId(params["run"]))
         return session.carry(lambda: session.host.resume(RunId(params["run"]), settings.tuning()))
 
 

@@ -17,7 +17,15 @@ from transferhub.cli.places import route
 from transferhub.cli.run_lines import duration
 from transferhub.cli.standing import hub_steps
 from transferhub.cli.summary import balance_lines, group_lines, next_lines, noted_lines
-from transferhub.cli.text import NOTHING, counted, local_time, status_words, table, visible
+from transferhub.cli.text import (
+    NOTHING,
+    counted,
+    local_time,
+    noun_of,
+    status_words,
+    table,
+    visible,
+)
 from transferhub.engine.progress import Summary
 from transferhub.model.run import Run, RunState, Task, Trigger
 from transferhub.model.transfer import Action, RunId, Totals, TransferState
@@ -40,15 +48,16 @@ def show(context: click.Context, /, **params: Any) -> ExitCode:
             print_json(show_document(run, task, totals), app.out)
         else:
             summary = Summary.of(run.ident, run.state, totals, seconds=0.0)
+            noun = noun_of(task.kind)
             failed, noted = summary.failed + summary.delete_failed, _noted(run)
             groups = session.host.failure_groups(run.ident) if failed else []
             at_work = session.host.is_worked_on(run.ident)
             lines = [
                 *head_lines(run, task, at_work=at_work),
-                *phase_lines(totals),
+                *phase_lines(totals, noun),
                 *balance_lines(summary),
-                *noted_lines(noted),
-                *group_lines(groups),
+                *noted_lines(noted, noun),
+                *group_lines(groups, noun),
             ]
             if run.trigger is not Trigger.COMMAND:
                 lines += hub_steps(run, failed=failed)
@@ -82,19 +91,19 @@ def head_lines(run: Run, task: Task, *, at_work: bool) -> list[str]:
     return table(rows)
 
 
-def phase_lines(totals: Totals) -> list[str]:
+def phase_lines(totals: Totals, noun: str = "object") -> list[str]:
     """How far each phase of the run is."""
     done = totals.tally(Action.COPY, TransferState.DONE)
     copies = totals.scan.new + totals.scan.changed
     deletes = totals.tally(Action.DELETE, *TransferState)
     rows = [
         ("listing", f"{totals.shards_done:,} of {counted(totals.shards, 'key range')} compared"),
-        ("copying", f"{format_count(done.count)} of {counted(copies, 'object')}"),
+        ("copying", f"{format_count(done.count)} of {counted(copies, noun)}"),
         ("moved", format_bytes(totals.moved_bytes)),
     ]
     if deletes.count:
         deleted = totals.tally(Action.DELETE, TransferState.DONE).count
-        rows.append(("deleting", f"{deleted:,} of {counted(deletes.count, 'object')}"))
+        rows.append(("deleting", f"{deleted:,} of {counted(deletes.count, noun)}"))
     if totals.uploads:
         rows.append(("uploads", f"{counted(totals.uploads, 'unfinished multipart upload')}"))
     return ["", *table(rows), ""]

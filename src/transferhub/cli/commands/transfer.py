@@ -102,12 +102,7 @@ command = Command(
                 metavar="FILE",
                 help="Price table for --dry-run, JSON. [env: DTH_PRICES; default: list prices]",
             ),
-            Option(
-                ["--no-resume"],
-                section="Output",
-                is_flag=True,
-                help="Start a new run even where an unfinished one could go on.",
-            ),
+            options.no_resume_option(),
         ],
         options.output_options(progress=True, json="the end of the run"),
     ),
