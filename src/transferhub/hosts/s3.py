@@ -29,6 +29,8 @@ from transferhub.stores.s3 import (
     resolve_endpoint,
 )
 
+_REGIONS = ("AWS_REGION", "AWS_DEFAULT_REGION")
+
 
 def open_s3(
     location: Location,
@@ -91,14 +93,21 @@ def _region(location: Location, chosen: ChosenCredentials, env: Mapping[str, str
     """The location's region, or for Amazon S3 the one that AWS's own tools would take."""
     if location.region or location.provider_name != "aws":
         return location.region
-    region = _first(env, ("AWS_REGION", "AWS_DEFAULT_REGION"))
-    if chosen.origin is Origin.PROFILE or (chosen.origin is Origin.CHAIN and not region):
-        from transferhub.stores.s3.chain import (  # noqa: PLC0415 - it loads botocore, see there
-            configured_region,
-        )
+    if chosen.origin in {Origin.PROFILE, Origin.CHAIN}:
+        return usual_region(env, chosen.profile)
+    return _first(env, _REGIONS)
 
-        return configured_region(chosen.profile) or region
-    return region
+
+def usual_region(env: Mapping[str, str], profile: str = "") -> str:
+    """The region that AWS's own tools would take: a profile that was named wins over variables."""
+    named = _first(env, _REGIONS)
+    if named and not profile:
+        return named
+    from transferhub.stores.s3.chain import (  # noqa: PLC0415 - it loads botocore, see there
+        configured_region,
+    )
+
+    return configured_region(profile) or named
 
 
 def _endpoint(location: Location, region: str) -> Endpoint:
