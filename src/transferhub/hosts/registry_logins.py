@@ -5,7 +5,8 @@ DTH_SOURCE_PASSWORD, or those of the destination; else nobody, whom public regis
 Amazon ECR gives its logins to keys of AWS, which are chosen as those of a bucket are.
 
 The registries of a `public` source are many, and any image may name one more. Each is shown only
-the login that a credentials file tells for its host.
+the login that a credentials file tells for its host; where no file is named, those of Amazon ECR
+are asked with keys.
 """
 
 from __future__ import annotations
@@ -119,13 +120,11 @@ class Logins:
         location = self._location
         if location.anonymous:
             return ANONYMOUS
-        if self._file is not None and (
-            self._file.of(host) is not None or self._file.helper_of(host)
-        ):
-            return self._from_file(self._file, host)
+        if self._file is not None:
+            known = self._file.of(host) is not None or self._file.helper_of(host)
+            return self._from_file(self._file, host) if known else ANONYMOUS
         if EcrHost.parse(host) is not None:
-            keyed = location.model_copy(update={"credentials_file": ""})
-            return _by_keys(choose_credentials(keyed, self._env, self._lent))
+            return _by_keys(choose_credentials(location, self._env, self._lent))
         if location.credential and "access_key_id" not in lent_fields(location, self._lent):
             raise InputError(
                 f"{location.environment}_credential",
