@@ -219,7 +219,7 @@ function showWorkers(workers) {
         element(
           "td",
           { kind: "narrow", text: words.perSecond(size(worker.bytesPerSecond)) },
-          element("small", { text: words.objectsPerSecond(count(worker.objectsPerSecond)) }),
+          element("small", { text: words.thingsPerSecond(count(worker.objectsPerSecond)) }),
         ),
         element("td", {}, moment(worker.seenAt)),
       ),
@@ -238,7 +238,7 @@ function showStrip({ tasks, workers }) {
   const bytes = workers.reduce((sum, worker) => sum + worker.bytesPerSecond, 0);
   const objects = workers.reduce((sum, worker) => sum + worker.objectsPerSecond, 0);
   at("running").textContent = count(running);
-  at("now").textContent = `${words.perSecond(size(bytes))} · ${words.objectsPerSecond(count(objects))}`;
+  at("now").textContent = `${words.perSecond(size(bytes))} · ${words.thingsPerSecond(count(objects))}`;
   at("failed").textContent = count(tasks.items.reduce((sum, task) => sum + (task.latestRun?.progress.failed ?? 0), 0));
   at("total").textContent = count(tasks.total ?? tasks.items.length);
   document.title = running ? `${words.title(count(running))} · Data Transfer Hub` : "Data Transfer Hub";

@@ -5,7 +5,7 @@ const PAGE = `query Page($search: String, $first: Int, $after: String) {
   tasks(search: $search, first: $first, after: $after) {
     cursor total
     items {
-      id name source destination state nextRunAt
+      id name kind source destination state nextRunAt
       latestRun {
         id state order createdAt startedAt endedAt error errorCode
         progress { listing new changed same copyBytes bytes done failed vanished skipped deleted waiting }

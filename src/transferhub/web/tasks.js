@@ -64,7 +64,7 @@ export class TaskRow {
     this.name.textContent = task.name;
     this.places.textContent = `${task.source} → ${task.destination}`;
     this.#showState(task, run);
-    this.#showProgress(run);
+    this.#showProgress(run, task.kind);
     this.cells.last.replaceChildren(run ? moment(run.endedAt ?? run.startedAt ?? run.createdAt) : words.never);
     this.cells.next.replaceChildren(task.nextRunAt ? moment(task.nextRunAt) : "–");
     const moves = isUnderWay(task);
@@ -94,7 +94,7 @@ export class TaskRow {
     this.remark.textContent = remarks.join(" · ");
   }
 
-  #showProgress(run) {
+  #showProgress(run, kind) {
     const told = run?.progress;
     for (const part of [this.bar, this.amount]) part.hidden = !told || run.state === "QUEUED";
     const failed = told?.failed ?? 0;
@@ -107,18 +107,18 @@ export class TaskRow {
     const all = ended + told.waiting;
     this.bar.value = all ? ended / all : Number(run.state === "SUCCEEDED");
     this.bar.ariaLabel = words.progress;
-    this.amount.textContent = amounts(told, ended, all);
+    this.amount.textContent = amounts(told, ended, all, kind);
     this.failed.textContent = words.failures(count(failed));
-    if (run.state === "RUNNING") this.#showPace(told, ended);
+    if (run.state === "RUNNING") this.#showPace(told, ended, kind);
   }
 
-  #showPace(told, ended) {
+  #showPace(told, ended, kind) {
     const bytes = this.#pace.of(told.bytes);
     const objects = this.#objects.of(ended);
     if (bytes === null || objects === null) return;
     this.cells.rate.replaceChildren(
       words.perSecond(size(bytes)),
-      element("small", { text: words.objectsPerSecond(count(objects)) }),
+      element("small", { text: ofKind(words.rates, kind)(count(objects)) }),
     );
     if (told.listing) return;
     const waits = [
@@ -154,8 +154,11 @@ export class TaskRow {
   }
 }
 
-function amounts(told, ended, all) {
-  const objects = words.objects(count(ended), count(all));
+/** Of words by kind of task; a kind that this page does not know moves objects. */
+const ofKind = (table, kind) => table[kind] ?? table.OBJECTS;
+
+function amounts(told, ended, all, kind) {
+  const objects = ofKind(words.amounts, kind)(count(ended), count(all));
   const parts = [told.listing ? words.atLeast(objects) : objects];
   if (told.copyBytes) parts.push(words.bytes(size(Math.min(told.bytes, told.copyBytes)), size(told.copyBytes)));
   if (told.same) parts.push(words.same(count(told.same)));
