@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from os.path import realpath
 from pathlib import Path
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from transferhub.control.endpoints import (
@@ -17,11 +18,12 @@ from transferhub.control.endpoints import (
     is_refused,
     resolve_name,
 )
-from transferhub.control.runs import TaskSpec
+from transferhub.control.specs import Location, Spec
 from transferhub.errors import InputError
 from transferhub.model.faults import flatten, raise_faults
-from transferhub.plugins.objects.location import Location
-from transferhub.plugins.objects.spec import ObjectsSpec
+
+Checked = TypeVar("Checked", bound=Spec)
+At = TypeVar("At", bound=Location)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,54 +55,61 @@ class Reach:
         self._rules = rules
         self._resolve = resolve
 
-    async def admit(self, spec: TaskSpec) -> None:
-        """`check_spec` of whatever plugin's."""
-        assert isinstance(spec, ObjectsSpec)
-        await self.check_spec(spec)
-
-    async def check_spec(self, spec: ObjectsSpec) -> None:
+    async def check_spec(self, spec: Spec) -> None:
         """Raises InputError, naming each field; of the code `not_allowed` or `blocked_address`."""
-        faults = [*self._list_faults(spec)]
-        for location, field in _locations(spec):
+        faults = [*self._file_faults(spec.files, "")]
+        for field, location in spec.reaches.items():
             faults += await self._faults(location, field)
         raise_faults(faults)
 
-    async def pinned(self, spec: ObjectsSpec) -> ObjectsSpec:
+    async def pinned(self, spec: Checked) -> Checked:
         """Checks the spec, and puts an address that was checked in the place of each http proxy's
-        name, which nobody asks for again then.
+        name, which nobody asks for again then. Where nobody is named to sign in as, nobody does,
+        unless the machine's own credentials may be used.
 
         Raises:
             InputError: as `check_spec`.
         """
         await self.check_spec(spec)
         update = {
-            field: await self._with_address(location, field) for location, field in _locations(spec)
+            field: await self._pinned(location, field) for field, location in spec.reaches.items()
         }
         return spec.model_copy(update=update)
 
-    async def pinned_location(self, location: Location) -> Location:
+    async def pinned_location(self, location: At) -> At:
         """The same of one location."""
         raise_faults(await self._faults(location, location.environment))
-        return await self._with_address(location, location.environment)
+        return await self._pinned(location, location.environment)
 
-    async def _with_address(self, location: Location, field: str) -> Location:
-        proxy = location.proxy
+    async def _pinned(self, location: At, field: str) -> At:
+        update = await self._address(location.proxy, field)
+        if location.login == "optional" and not (self._lends or _names_somebody(location)):
+            update["anonymous"] = True
+        return location.model_copy(update=update) if update else location
+
+    @property
+    def _lends(self) -> bool:
+        """Whether the machine's own credentials may be used."""
+        return self._rules.everything or self._rules.environment
+
+    async def _address(self, proxy: str, field: str) -> dict[str, Any]:
         if self._rules.metadata or not proxy.startswith("http://"):
-            return location
+            return {}
         host = host_of(proxy)
         found = [] if address_of(host) else await self._resolve(host)
         if not found:
-            return location  # it is an address; or whoever connects tells that it has none
+            return {}  # it is an address; or whoever connects tells that it has none
         if any(is_refused(address) for address in found):
             raise blocked(host, f"{field}_proxy")
         address = next((one for one in found if ":" not in one), found[0])
-        return location.model_copy(update={"proxy": _at(address, urlsplit(proxy).port)})
+        return {"proxy": _at(address, urlsplit(proxy).port)}
 
     async def _faults(self, location: Location, field: str) -> list[InputError]:
-        faults = [*self._local_faults(location, field)]
+        faults = [*self._file_faults(location.files, field)]
+        faults += self._login_faults(location, field)
         if not self._rules.metadata:
-            for name in ("endpoint", "proxy"):
-                faults += await self._endpoint_faults(getattr(location, name), f"{field}_{name}")
+            for end, url in location.addresses.items():
+                faults += await self._endpoint_faults(url, f"{field}{end}")
         return faults
 
     async def _endpoint_faults(self, url: str, field: str) -> list[InputError]:
@@ -111,17 +120,12 @@ class Reach:
             return flatten([error])
         return []
 
-    def _local_faults(self, location: Location, field: str) -> Iterator[InputError]:
-        if location.scheme == "file":
-            yield from self._path_faults(location.path, field)
-            return
-        for name in ("credentials_file", "ca_bundle"):
-            yield from self._path_faults(getattr(location, name), f"{field}_{name}")
-        if self._rules.everything or self._rules.environment:
+    def _login_faults(self, location: Location, field: str) -> Iterator[InputError]:
+        if self._lends:
             return
         if location.profile:
             yield _refused(f"{field}_profile", "profiles of the hub's machine", "environment")
-        elif not (location.credential or location.anonymous or location.credentials_file):
+        elif location.login == "needed" and not _names_somebody(location):
             yield _refused(
                 f"{field}_credential",
                 "the credentials of the hub's own machine",
@@ -129,18 +133,20 @@ class Reach:
                 "name a stored credential, or take anonymous access",
             )
 
-    def _list_faults(self, spec: ObjectsSpec) -> Iterator[InputError]:
-        for name in ("prefix_list", "manifest"):
-            yield from self._path_faults(getattr(spec, name), name)
+    def _file_faults(self, files: Mapping[str, str], field: str) -> Iterator[InputError]:
+        """Args:
+        files: paths, by the ends of their fields' names.
+        """
+        for end, path in files.items():
+            if path and not self._may_use(path):
+                what = "this file or folder of the hub's machine"
+                yield _refused(f"{field}{end}", what, "its folder")
 
-    def _path_faults(self, path: str, field: str) -> Iterator[InputError]:
-        if not path or self._rules.everything:
-            return
+    def _may_use(self, path: str) -> bool:
         # pathlib's own `resolve` fails where links lead round in a circle.
         real = Path(realpath(path))
         folders = [realpath(folder) for folder in self._rules.folders]
-        if not any(real.is_relative_to(folder) for folder in folders):
-            yield _refused(field, "this file or folder of the hub's machine", "its folder")
+        return self._rules.everything or any(real.is_relative_to(folder) for folder in folders)
 
 
 def _at(address: str, port: int | None) -> str:
@@ -148,11 +154,11 @@ def _at(address: str, port: int | None) -> str:
     return f"http://{host}:{port}" if port else f"http://{host}"
 
 
-def _locations(spec: ObjectsSpec) -> Iterator[tuple[Location, str]]:
-    yield spec.source, "source"
-    yield spec.destination, "destination"
-    if spec.inventory is not None:
-        yield spec.inventory, "inventory"
+def _names_somebody(location: Location) -> bool:
+    """Or that nobody signs in."""
+    return bool(
+        location.credential or location.anonymous or location.credentials_file or location.profile
+    )
 
 
 def _refused(field: str, what: str, listed: str, instead: str = "") -> InputError:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import islice
-from typing import Any, Protocol
 
+from transferhub.control.specs import Spec
 from transferhub.engine.progress import Summary
 from transferhub.engine.replication import Replication
 from transferhub.engine.report import document
@@ -39,22 +39,6 @@ _LOOK_BACK = 20
 """Earlier runs of a task that are asked for uploads that they left."""
 
 _MOST_NAMED = 5
-
-
-class TaskSpec(Protocol):
-    """A plugin's parameters."""
-
-    @property
-    def kind(self) -> str:
-        """The plugin's name."""
-
-    @property
-    def title(self) -> str:
-        """For people: what is moved where."""
-
-    def fingerprint(self) -> str: ...
-
-    def to_json(self) -> Mapping[str, Any]: ...
 
 
 class Runs:
@@ -136,7 +120,7 @@ class Runs:
 
     # Beginning
 
-    async def task_of(self, spec: TaskSpec) -> Task:
+    async def task_of(self, spec: Spec) -> Task:
         """The task of this spec; a new one where there is none.
 
         One whose parameters differ in what does not change its work takes over the new ones.

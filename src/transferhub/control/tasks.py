@@ -10,8 +10,8 @@ from typing import Any
 
 from transferhub.control.access import authorise
 from transferhub.control.journal import Journal
-from transferhub.control.runs import TaskSpec
 from transferhub.control.schedule import next_runs
+from transferhub.control.specs import Spec
 from transferhub.control.usual import is_usual, usual_schedule
 from transferhub.errors import ConflictError, InputError, MoveError
 from transferhub.model.clock import Clock
@@ -29,11 +29,11 @@ _MOST_TAGS = 20
 _TAG = re.compile(r"[^\s,]{1,64}")
 _PAGE = 1_000
 
-ParseSpec = Callable[[Mapping[str, Any]], TaskSpec]
+ParseSpec = Callable[[Mapping[str, Any]], Spec]
 """Reads the parameters of one kind of task; raises InputError, naming each field."""
 
 
-Admit = Callable[[TaskSpec], Awaitable[None]]
+Admit = Callable[[Spec], Awaitable[None]]
 """Refuses what a task may not reach: raises InputError, naming each field."""
 
 NewIdent = Callable[[], str]
@@ -275,7 +275,7 @@ class Tasks:
         )
         return replace(task, next_run_at=next(iter(_upcoming(task, now, 1)), None))
 
-    async def _spec(self, draft: TaskDraft, faults: list[InputError]) -> TaskSpec | None:
+    async def _spec(self, draft: TaskDraft, faults: list[InputError]) -> Spec | None:
         parse = self._plugins.get(draft.kind)
         if parse is None:
             known = " or ".join(self._plugins)

@@ -41,13 +41,15 @@ class DeleteGuard:
 
     Attributes:
         delete: false where nothing is deleted at all.
-        most: objects; None for any number.
-        most_percent: of the destination's objects.
+        most: None for any number.
+        most_percent: of those that the destination has.
+        things: what is counted, for people.
     """
 
     delete: bool = False
     most: int | None = None
     most_percent: float = 10.0
+    things: str = "objects"
 
     def check(self, totals: Totals, destination: str) -> None:
         """Raises GuardError where `totals` holds too many."""
@@ -55,9 +57,10 @@ class DeleteGuard:
         self.check_count(extra, totals.scan.scanned_destination, destination)
 
     def check_count(self, extra: int, seen: int, destination: str) -> None:
-        """Raises GuardError where `extra` of `seen` objects are too many."""
+        """Raises GuardError where `extra` of `seen` are too many."""
         percent = 100.0 * extra / seen if seen else 0.0
-        says = f"{extra} of {seen} objects ({percent:.1f} %) would be deleted from {destination}"
+        counted = f"{extra} of {seen} {self.things} ({percent:.1f} %)"
+        says = f"{counted} would be deleted from {destination}"
         for name, value, limit in (
             ("max_delete", extra, self.most),
             ("max_delete_percent", percent, self.most_percent),

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from transferhub.control.key_ring import GivenKeys, KeyFile, KeyRing
 from transferhub.control.reach import Reach, ReachRules
+from transferhub.control.specs import Location, Spec
 from transferhub.control.vault import unseal
 from transferhub.hosts.credentials import Lent
 from transferhub.hosts.hub_settings import HubSettings
 from transferhub.hosts.reaching import reach_rules
-from transferhub.plugins.objects.location import Location
-from transferhub.plugins.objects.spec import ObjectsSpec
 from transferhub.state.people import Vault
+
+Pinned = TypeVar("Pinned", bound=Spec)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +70,7 @@ class Lender:
         return Lent(credentials=opened, guarded=self._guarded)
 
 
-async def lent_for_run(spec: ObjectsSpec, grant: Grant, vault: Vault) -> tuple[ObjectsSpec, Lent]:
+async def lent_for_run(spec: Pinned, grant: Grant, vault: Vault) -> tuple[Pinned, Lent]:
     """What a run that starts now reaches its places with, and its spec with the addresses of
     proxies in place of their names.
 
@@ -79,7 +81,7 @@ async def lent_for_run(spec: ObjectsSpec, grant: Grant, vault: Vault) -> tuple[O
     """
     spec = await Reach(grant.rules).pinned(spec)
     guarded = not grant.rules.metadata
-    locations = spec.locations
+    locations = spec.reaches.values()
     if not any(at.credential for at in locations):
         return spec, Lent(guarded=guarded)
     return spec, await Lender(vault, grant.ring, guarded=guarded).lend(locations)

@@ -82,7 +82,7 @@ class HostLooks:
         return ConnectionTest(url=location.url, credentials=chosen.described, steps=steps)
 
     async def preview(self, spec: ObjectsSpec, within: timedelta) -> Forecast:
-        lent = await self._lender.lend(spec.locations)
+        lent = await self._lender.lend(spec.reaches.values())
         looker = Looker(self._folder, self._env, talk=_silent, lent=lent)
         table = load_prices(self._prices)
         preview, complete = await looker.glance(spec.as_of(utc_now()), self._tuning, table, within)

@@ -91,7 +91,7 @@ class Services:
                 state.ledger,
                 journal,
                 {"objects": parse_spec},
-                admit=reach.admit,
+                admit=reach.check_spec,
                 clock=clock,
                 new_ident=ident,
             ),

@@ -1,17 +1,15 @@
 """The verbs on tasks and runs, over state in memory."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
 from transferhub.control.journal import Journal
 from transferhub.control.orders import Orders, ScheduledRuns
-from transferhub.control.runs import TaskSpec
+from transferhub.control.specs import Spec
 from transferhub.control.tasks import Admit, TaskDraft, Tasks
-from transferhub.errors import InputError
-from transferhub.model.faults import raise_faults
 from transferhub.model.people import AuditEntry, Caller, How, Role
 from transferhub.model.run import Run, RunState, Task
 from transferhub.model.transfer import (
@@ -21,35 +19,12 @@ from transferhub.model.transfer import (
     Transfer,
     WorkerId,
 )
+from transferhub.plugins.objects.spec import parse_spec
 from transferhub.state.memory import MemoryLedger, MemoryTaskStore
 from transferhub.state.memory.people import MemoryAudit
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 HOURLY = {"cron": "0 * * * *"}
-
-
-@dataclass(frozen=True)
-class Spec:
-    source: str
-    destination: str
-    kind: str = "objects"
-
-    @property
-    def title(self) -> str:
-        return f"{self.source} to {self.destination}"
-
-    def fingerprint(self) -> str:
-        return self.title
-
-    def to_json(self) -> Mapping[str, Any]:
-        return {"source": self.source, "destination": self.destination}
-
-
-def parse(values: Mapping[str, Any]) -> Spec:
-    raise_faults(
-        InputError(name, "is missing") for name in ("source", "destination") if not values.get(name)
-    )
-    return Spec(values["source"], values["destination"])
 
 
 def caller(role: Role) -> Caller:
@@ -69,7 +44,7 @@ def draft(**given: Any) -> TaskDraft:
     return TaskDraft(**values)
 
 
-async def admit_all(_: TaskSpec) -> None:
+async def admit_all(_: Spec) -> None:
     return
 
 
@@ -84,7 +59,7 @@ class HubDesk:
         self.store = MemoryTaskStore(lambda: self.now)
         self.ledger = MemoryLedger(lambda: self.now)
         self.journal = Journal(MemoryAudit(), lambda: self.now)
-        plugins = {"objects": parse}
+        plugins = {"objects": parse_spec}
         self.tasks = Tasks(self.store, self.ledger, self.journal, plugins, admit=admit, **names)
         self.orders = Orders(self.store, self.ledger, self.journal, **names)
         self.scheduled = ScheduledRuns(self.store, **names)

@@ -5,8 +5,11 @@ from typing import Any
 import pytest
 
 from transferhub.control.reach import OWN_MACHINE, Reach, ReachRules
+from transferhub.control.specs import Spec
 from transferhub.errors import InputError
 from transferhub.model.faults import flatten
+from transferhub.plugins.images.spec import ImagesSpec
+from transferhub.plugins.images.spec import parse_spec as parse_images_spec
 from transferhub.plugins.objects.location import Location
 from transferhub.plugins.objects.spec import ObjectsSpec, parse_spec
 
@@ -31,7 +34,7 @@ def spec(source: Any = STORED, destination: Any = None, **values: Any) -> Object
     )
 
 
-async def refused(spec: ObjectsSpec, rules: ReachRules, names: Names | None = None) -> list[str]:
+async def refused(spec: Spec, rules: ReachRules, names: Names | None = None) -> list[str]:
     """The fields that are refused."""
     try:
         await Reach(rules, (names or Names()).resolve).check_spec(spec)
@@ -152,3 +155,59 @@ async def test_a_proxy_whose_name_changes_after_the_check_is_refused() -> None:
     with pytest.raises(InputError) as caught:
         await Reach(OWN_MACHINE, names.resolve).pinned(given)
     assert (caught.value.field, caught.value.code) == ("source_proxy", "blocked_address")
+
+
+# Registries
+
+
+def images(source: Any, destination: Any = "mirror.example", **values: Any) -> ImagesSpec:
+    return parse_images_spec({"source": source, "destination": destination, "all": True, **values})
+
+
+@pytest.mark.parametrize(
+    ("source", "fields"),
+    [
+        ("registry.example/team", []),
+        ({"url": "registry.example", "credential": "prod"}, []),
+        ("ecr://eu-west-1", ["source_credential"]),
+        ({"url": "ecr://eu-west-1", "profile": "root"}, ["source_profile"]),
+        ({"url": "ecr://eu-west-1", "credential": "prod"}, []),
+        ({"url": "registry.example", "credentials_file": "/k"}, ["source_credentials_file"]),
+        ({"url": "registry.example", "ca_bundle": "/k"}, ["source_ca_bundle"]),
+    ],
+)
+async def test_registries_are_lent_no_more_of_the_machine(source: Any, fields: list[str]) -> None:
+    assert await refused(images(source), NOTHING) == fields
+    assert await refused(images(source), OWN_MACHINE) == []
+
+
+async def test_a_list_of_images_is_a_file_of_the_machine_as_any_other() -> None:
+    listed = images("registry.example", all=False, images_file="/etc/shadow")
+    assert await refused(listed, NOTHING) == ["images_file"]
+
+
+@pytest.mark.parametrize("host", ["169.254.169.254", "169.254.169.254:80", "evil.example:5000"])
+async def test_no_registry_is_a_metadata_service(host: str) -> None:
+    names = Names(evil_example=["169.254.169.254"])
+    assert await refused(images(f"{host}/team"), OWN_MACHINE, names) == ["source"]
+    assert await refused(images("registry.example", host), OWN_MACHINE, names) == ["destination"]
+    assert await refused(images(host), ReachRules(metadata=True), names) == []
+
+
+async def test_addresses_of_amazon_ecr_are_checked_too() -> None:
+    ecr = {"url": "ecr://eu-west-1", "credential": "prod"}
+    for name in ("endpoint", "proxy"):
+        given = {**ecr, name: "http://169.254.169.254"}
+        assert await refused(images(given), NOTHING) == [f"source_{name}"]
+
+
+async def test_nobody_signs_in_to_a_registry_with_what_the_machine_has() -> None:
+    given = images("registry.example/a", {"url": "other.example", "credential": "prod"})
+    for rules, nobody in (
+        (NOTHING, True),
+        (ReachRules(environment=True), False),
+        (OWN_MACHINE, False),
+    ):
+        pinned = await Reach(rules, Names().resolve).pinned(given)
+        assert (pinned.source.anonymous, pinned.destination.anonymous) == (nobody, False)
+        assert pinned.fingerprint() == given.fingerprint()

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.unit.control.hub_desk import ADMIN, HOURLY, OPERATOR, START, VIEWER, HubDesk, draft
-from transferhub.control.runs import TaskSpec
+from transferhub.control.specs import Spec
 from transferhub.errors import AccessError, ConflictError, InputError, MoveError
 from transferhub.model.faults import InputErrors
 from transferhub.model.pages import RunFilter, TaskFilter
@@ -142,12 +142,12 @@ async def test_a_task_with_a_run_under_way_is_not_deleted(desk: HubDesk) -> None
 async def test_tasks_are_found_by_words(desk: HubDesk) -> None:
     await desk.task()
     films = await desk.task(name="Films")
-    page = await desk.tasks.page(VIEWER, TaskFilter(words="film s3://b"))
+    page = await desk.tasks.page(VIEWER, TaskFilter(words="film destination"))
     assert (page.items, page.total) == ((films,), 1)
 
 
 async def test_no_task_has_a_spec_that_is_not_admitted() -> None:
-    async def admit(spec: TaskSpec) -> None:
+    async def admit(spec: Spec) -> None:
         if "secret" in spec.title:
             raise InputError("source", "tasks of this hub may not use it", code="not_allowed")
 

@@ -78,3 +78,9 @@ def test_a_refusal_says_how_many_and_which_limit() -> None:
     sentence = r"3 of 100 objects \(3\.0 %\) .+ from s3://b, more than --max-delete-percent 2\.5 "
     with pytest.raises(GuardError, match=sentence):
         guard.check(totals(3, 100), "s3://b")
+
+
+def test_a_refusal_says_what_is_counted() -> None:
+    for things in ("objects", "tags"):
+        with pytest.raises(GuardError, match=f"^90 of 100 {things} \\(90.0 %\\) would be"):
+            DeleteGuard(delete=True, things=things).check_count(90, 100, "there")

@@ -155,6 +155,23 @@ class RegistryLocation(BaseModel):
         return _text({"scheme": self.scheme, "host": self.host, "prefix": self.prefix}, self.region)
 
     @property
+    def login(self) -> Literal["optional", "needed"]:
+        """Whether credentials are needed: Amazon ECR lets nobody unknown in."""
+        return "needed" if self.scheme == "ecr" else "optional"
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """URLs that it is reached at, "" for none, by the end of the field's name; "" is the
+        registry itself."""
+        host = f"https://{self.host}" if self.host else ""
+        return {"": host, "_endpoint": self.endpoint, "_proxy": self.proxy}
+
+    @property
+    def files(self) -> dict[str, str]:
+        """Paths on this machine that it uses, "" for none, by the end of the field's name."""
+        return {"_credentials_file": self.credentials_file, "_ca_bundle": self.ca_bundle}
+
+    @property
     def place(self) -> tuple[str, ...]:
         """Equal for locations whose `root` can be compared."""
         if self.scheme == "ecr":

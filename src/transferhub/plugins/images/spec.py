@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Any, ClassVar
@@ -31,15 +32,21 @@ class ImagesSpec(Parameters):
     """What to replicate, from where to where and how. Made by `parse_spec`; holds no secret."""
 
     kind: ClassVar[str] = "images"
+    noun: ClassVar[str] = "image"
 
     @property
     def title(self) -> str:
         return f"{self.source.url} to {self.destination.url}"
 
     @property
-    def locations(self) -> tuple[RegistryLocation, ...]:
-        """All that it reaches."""
-        return (self.source, self.destination)
+    def reaches(self) -> dict[str, RegistryLocation]:
+        """All places that it reaches, by their field."""
+        return {"source": self.source, "destination": self.destination}
+
+    @property
+    def files(self) -> dict[str, str]:
+        """Paths of the lists that it reads, "" for none, by their field."""
+        return {"images_file": self.images_file}
 
     @property
     def places(self) -> tuple[str, ...]:
@@ -65,7 +72,10 @@ class ImagesSpec(Parameters):
     @property
     def guard(self) -> DeleteGuard:
         return DeleteGuard(
-            delete=self.prune, most=self.max_delete, most_percent=self.max_delete_percent
+            delete=self.prune,
+            most=self.max_delete,
+            most_percent=self.max_delete_percent,
+            things="tags",
         )
 
     def repository_map(self, *, source_host: str = "", host: str = "") -> RepositoryMap:
@@ -108,7 +118,11 @@ class ImagesSpec(Parameters):
         with found:
             yield found
 
-    def with_digest(self) -> ImagesSpec:
+    def as_of(self, _: datetime) -> ImagesSpec:
+        """Itself: it holds no age."""
+        return self
+
+    def with_digests(self) -> ImagesSpec:
         """With the SHA-256 of its list file, so that its content is part of the fingerprint.
 
         Raises:
@@ -124,6 +138,25 @@ class ImagesSpec(Parameters):
                 "images_file", f"{self.images_file!r} cannot be read: {error.strerror or error}"
             ) from None
         return self.model_copy(update={"images_file_sha256": digest})
+
+    def check_lists(self) -> None:
+        """Reads its list to the end, but for one that AWS holds.
+
+        Raises:
+            InputError: what is wrong with it, all of it, or that it is not what it was when the
+                spec was made.
+        """
+        if self.images_parameter:
+            return
+        if self.images_file_sha256 not in ("", self.with_digests().images_file_sha256):
+            raise InputError(
+                "images_file",
+                f"{self.images_file!r} has changed since the run began; start again instead of"
+                " going on with that run",
+            )
+        with self.listed() as found:
+            if found is not None:
+                self.repository_map().destinations(r.repository for r in found.repositories())
 
     def fingerprint(self) -> str:
         """SHA-256 in hexadecimal of what makes the work the same.

@@ -14,16 +14,18 @@ from contextlib import contextmanager
 from hashlib import file_digest
 from itertools import islice
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, TypeVar
 from urllib.parse import unquote_plus
 
 from transferhub.engine.ranges import merge_prefixes
 from transferhub.engine.seen_keys import SeenKeys
 from transferhub.errors import InputError
 from transferhub.plugins.objects.location import SCHEMES, Location
-from transferhub.plugins.objects.spec import ObjectsSpec
+from transferhub.plugins.objects.parameters import Parameters
 
 PAGE_KEYS = 1_000
+
+Spec = TypeVar("Spec", bound=Parameters)
 
 _URL = re.compile(f"(?:{'|'.join(SCHEMES)})://")
 
@@ -31,7 +33,7 @@ NumberedKey = tuple[int, str]
 """A line number, from 1, and the key that stands there."""
 
 
-def with_digests(spec: ObjectsSpec) -> ObjectsSpec:
+def with_digests(spec: Spec) -> Spec:
     """The spec with the SHA-256 of the lists that it names, so that their content is part of its
     fingerprint. Raises InputError where one cannot be read."""
     update = {
@@ -42,7 +44,7 @@ def with_digests(spec: ObjectsSpec) -> ObjectsSpec:
     return spec.model_copy(update=update)
 
 
-def refuse_bad_lists(spec: ObjectsSpec) -> None:
+def refuse_bad_lists(spec: Parameters) -> None:
     """Reads the lists of a spec to their ends, so that a run finds nothing wrong with them later.
 
     Raises:

@@ -180,6 +180,24 @@ class Location(BaseModel):
                 return self.scheme
 
     @property
+    def login(self) -> Literal["none", "needed"]:
+        """Whether credentials are needed, unless it is read by everybody."""
+        return "none" if self.scheme == "file" else "needed"
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """URLs that it is reached at, "" for none, by the end of the field's name."""
+        return {"_endpoint": self.endpoint, "_proxy": self.proxy}
+
+    @property
+    def files(self) -> dict[str, str]:
+        """Paths on this machine that it uses, "" for none, by the end of the field's name; ""
+        is the location itself."""
+        if self.scheme == "file":
+            return {"": self.path}
+        return {"_credentials_file": self.credentials_file, "_ca_bundle": self.ca_bundle}
+
+    @property
     def server(self) -> tuple[str, ...]:
         """Equal where both locations are on one server."""
         if self.scheme == "file":

@@ -10,12 +10,14 @@ from typing import Any, ClassVar
 
 from pydantic import ValidationError
 
+from transferhub.engine.execution import DeleteGuard
 from transferhub.errors import InputError
 from transferhub.model.faults import InputErrors, raise_faults
 from transferhub.model.field_faults import faults_of
 from transferhub.model.globs import Glob
 from transferhub.model.units import is_duration, parse_moment
 from transferhub.plugins.objects.conflicts import conflicts
+from transferhub.plugins.objects.key_lists import refuse_bad_lists, with_digests
 from transferhub.plugins.objects.location import Environment, Location, as_folder
 from transferhub.plugins.objects.parameters import Parameters
 
@@ -26,21 +28,34 @@ class ObjectsSpec(Parameters):
     """What to move, from where to where and how. Made by `parse_spec`; holds no secret."""
 
     kind: ClassVar[str] = "objects"
+    noun: ClassVar[str] = "object"
 
     @property
     def title(self) -> str:
         return f"{self.source.url} to {self.destination.url}"
 
     @property
-    def locations(self) -> tuple[Location, ...]:
-        """All that it reaches."""
-        return (self.source, self.destination, *([self.inventory] if self.inventory else ()))
+    def reaches(self) -> dict[str, Location]:
+        """All places that it reaches, by their field."""
+        found = {"source": self.source, "destination": self.destination}
+        return found if self.inventory is None else {**found, "inventory": self.inventory}
 
     @property
     def places(self) -> tuple[str, ...]:
         """Where from and where to, however they are reached."""
         source, destination = self.source, self.destination
         return (*source.place, source.root, *destination.place, destination.root)
+
+    @property
+    def files(self) -> dict[str, str]:
+        """Paths of the lists that it reads, "" for none, by their field."""
+        return {"prefix_list": self.prefix_list, "manifest": self.manifest}
+
+    @property
+    def guard(self) -> DeleteGuard:
+        return DeleteGuard(
+            delete=self.mirror, most=self.max_delete, most_percent=self.max_delete_percent
+        )
 
     @property
     def destination_base(self) -> str:
@@ -87,6 +102,20 @@ class ObjectsSpec(Parameters):
             if (text := getattr(self, f"{field}_given"))
         }
         return self.model_copy(update=ages)
+
+    def with_digests(self) -> ObjectsSpec:
+        """With the SHA-256 of the lists that it names, so that their content is part of its
+        fingerprint. Raises InputError where one cannot be read."""
+        return with_digests(self)
+
+    def check_lists(self) -> None:
+        """Reads its lists to their ends.
+
+        Raises:
+            InputError: one cannot be read, names nothing, or is not what it was when the spec was
+                made.
+        """
+        refuse_bad_lists(self)
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> ObjectsSpec:

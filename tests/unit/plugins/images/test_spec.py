@@ -37,7 +37,7 @@ def test_two_registries_and_an_image_are_enough() -> None:
     assert (found.concurrency, found.attempts) == (10, 3)
     assert found.title == f"docker.io to {ECR}"
     assert found.places == ("docker.io", "", "ecr", "123456789012", "eu-west-1", "")
-    assert [at.environment for at in found.locations] == ["source", "destination"]
+    assert [at.environment for at in found.reaches.values()] == ["source", "destination"]
     assert found.selection.everything
     with found.listed() as listed:
         assert listed is not None
@@ -247,7 +247,7 @@ def test_a_list_file_counts_by_its_content(tmp_path: Path) -> None:
     def made(name: str, text: str) -> ImagesSpec:
         path = tmp_path / name
         path.write_text(text)
-        return spec(images=None, images_file=str(path)).with_digest()
+        return spec(images=None, images_file=str(path)).with_digests()
 
     first = made("a", "nginx")
     assert first.fingerprint() == made("b", "nginx").fingerprint()
@@ -256,8 +256,8 @@ def test_a_list_file_counts_by_its_content(tmp_path: Path) -> None:
         assert listed is not None
         assert len(listed) == 1
     with pytest.raises(InputError, match="cannot be read"):
-        spec(images=None, images_file=str(tmp_path / "x")).with_digest()
-    assert spec().with_digest() == spec()
+        spec(images=None, images_file=str(tmp_path / "x")).with_digests()
+    assert spec().with_digests() == spec()
 
 
 def test_a_list_is_read_when_it_is_there() -> None:
@@ -290,3 +290,21 @@ def test_a_spec_gives_what_a_run_needs() -> None:
     names = found.repository_map()
     assert (names.prefix, names.ecr, names.host) == ("in/x/", True, ECR)
     assert (found.guard.delete, found.guard.most) == (True, 3)
+
+
+def test_a_list_is_checked_to_its_end_before_a_run(tmp_path: Path) -> None:
+    path = tmp_path / "images"
+    listed = spec(images=None, images_file=str(path))
+    for text, fault in (("a\nB:1\nC:2", "line 2.*line 3"), ("", "names nothing|no image|empty")):
+        path.write_text(text)
+        with pytest.raises(InputError, match=f"(?s)images_file.*({fault})"):
+            listed.check_lists()
+    path.write_text("nginx")
+    known = listed.with_digests()
+    known.check_lists()
+    path.write_text("redis")
+    listed.check_lists()
+    with pytest.raises(InputError, match="has changed since the run began"):
+        known.check_lists()
+    spec().check_lists()
+    spec(images=None, images_parameter="/p", source="ecr://eu-west-1/team").check_lists()
