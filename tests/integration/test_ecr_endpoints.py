@@ -3,7 +3,7 @@
 import pytest
 
 from transferhub.errors import InputError
-from transferhub.registries import ecr_endpoint
+from transferhub.stores.s3.aws_endpoints import aws_endpoint
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ from transferhub.registries import ecr_endpoint
 def test_the_api_of_ecr_is_where_aws_says(
     region: str, fips: bool, dual_stack: bool, endpoint: str
 ) -> None:
-    assert ecr_endpoint(region, fips=fips, dual_stack=dual_stack) == endpoint
+    assert aws_endpoint("ecr", region, fips=fips, dual_stack=dual_stack) == endpoint
 
 
 @pytest.mark.parametrize(
@@ -33,5 +33,5 @@ def test_the_api_of_ecr_is_where_aws_says(
 )
 def test_a_region_that_is_none_is_told(region: str) -> None:
     with pytest.raises(InputError) as caught:
-        ecr_endpoint(region)
+        aws_endpoint("ecr", region)
     assert caught.value.field == "region"

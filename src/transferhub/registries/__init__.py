@@ -2,7 +2,7 @@
 
 from transferhub.registries.base import GivenLogin, Login, LoginSource, Registry
 from transferhub.registries.client import RegistryClient
-from transferhub.registries.ecr import EcrLogin, ecr_endpoint, open_ecr
+from transferhub.registries.ecr import EcrLogin, open_ecr
 from transferhub.registries.ecr_repositories import EcrRepositories, RepositoryOptions
 from transferhub.registries.manifest import (
     Contents,
@@ -37,7 +37,6 @@ __all__ = [
     "Repositories",
     "RepositoryOptions",
     "TagRule",
-    "ecr_endpoint",
     "manifest_of",
     "open_ecr",
     "read_contents",

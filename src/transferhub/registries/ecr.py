@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-from transferhub.aws.client import ECR, AwsClient, AwsError, AwsFault
+from transferhub.aws.client import AwsClient, AwsError, AwsFault
 from transferhub.errors import (
     DeniedError,
     NotFoundError,
@@ -87,19 +87,6 @@ class EcrLogin:
                 " the endpoint.",
                 code="garbled",
             ) from error
-
-
-def ecr_endpoint(region: str, *, fips: bool = False, dual_stack: bool = False) -> str:
-    """The URL of ECR's API, in every partition.
-
-    Raises:
-        InputError: no region has such a name, or its partition has no such endpoint.
-    """
-    from transferhub.stores.s3.aws_endpoints import (  # noqa: PLC0415 - it loads botocore
-        aws_endpoint,
-    )
-
-    return aws_endpoint(ECR.name, region, fips=fips, dual_stack=dual_stack)
 
 
 async def open_ecr(
