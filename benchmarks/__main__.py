@@ -1,4 +1,4 @@
-"""Measures `dth` against rclone and JuiceFS, its hub, and its state on AWS, on this machine.
+"""Measures `dth` against rclone, JuiceFS and skopeo, its hub, and its states, on this machine.
 
 `python -m benchmarks --help` tells how.
 """
@@ -24,6 +24,8 @@ from benchmarks import (
 from benchmarks.aws import bills
 from benchmarks.aws import rates as aws_rates
 from benchmarks.document import write_document
+from benchmarks.images import first, moved
+from benchmarks.images import unchanged as unchanged_tags
 from benchmarks.results import Result, render
 from benchmarks.rounds import Setting
 
@@ -44,6 +46,11 @@ GROUPS: Mapping[str, Mapping[str, Callable[[Setting], Result]]] = {
         "ledgers": aws_rates.measure,
         "bill": bills.measure_objects,
         "parts": bills.measure_parts,
+    },
+    "images": {
+        "tags": unchanged_tags.measure,
+        "layers": first.measure,
+        "moved": moved.measure,
     },
 }
 BENCHMARKS = {name: measure for group in GROUPS.values() for name, measure in group.items()}

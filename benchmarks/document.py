@@ -63,6 +63,10 @@ _VERSIONS: Mapping[str, Mapping[str, Callable[[], str]]] = {
         "PostgreSQL": postgres_version,
         "ministack": ministack_version,
     },
+    "images": {
+        "docker-registry": lambda: _first_line("docker-registry", "--version").split()[-1],
+        "skopeo": lambda: _first_line("skopeo", "--version").split()[-1],
+    },
 }
 
 
