@@ -35,8 +35,9 @@ def measure(setting: Setting) -> Result:
         name="layers",
         title="Images that share layers, first run",
         note="Repositories of one image each, into an empty registry: an image has the layers of"
-        " one of five bases, 16 MiB in four, and one of its own, of 256 KiB or of 20 MiB. The loop runs `skopeo copy --all` for each, ten at once, with one empty cache of"
-        " blobs for all; a copy that the registry refuses, because another one is putting the same"
+        " one of five bases, 16 MiB in four, and one of its own, of 256 KiB or of 20 MiB. The loop"
+        " runs `skopeo copy --all` for each, ten at once, with one cache of blobs for all that is"
+        " empty at first; a copy that the registry refuses, because another one is putting the same"
         " layer in its place, is started again.",
         rows=[row for rows, _ in found for row in rows],
         figures=[
