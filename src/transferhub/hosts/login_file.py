@@ -47,7 +47,7 @@ class LoginFile:
         return self.by_host.get(host, self.by_host.get(ANY))
 
     def helper_of(self, host: str) -> str:
-        """ "" where the login is with none, as far as the file says."""
+        """Where the login is kept instead; empty where the file says nothing."""
         return self.helpers.get(host, "")
 
 
