@@ -355,6 +355,7 @@ async def test_a_part_of_another_image_stays(
     ("name", "status", "kind", "code"),
     [
         ("ServerException", 500, TransientError, "transient"),
+        ("TooManyRequestsException", 429, ThrottledError, "throttled"),
         ("KmsException", 400, DeniedError, "denied"),
         ("ExpiredTokenException", 400, DeniedError, "expired_credentials"),
         ("TooManyTagsException", 400, UnsupportedError, "unsupported"),
@@ -372,6 +373,6 @@ async def test_every_failure_is_told_with_its_repository(
     with pytest.raises(kind) as caught:
         await repositories.create("app/web")
     assert caught.value.code == code
-    assert caught.value.message.startswith("CreateRepository for app/web of Amazon ECR failed (")
+    assert caught.value.message.startswith("CreateRepository of Amazon ECR for app/web failed (")
     assert "Its words" in caught.value.message
     assert ecr.endpoint.secret_access_key not in caught.value.message

@@ -174,7 +174,7 @@ def ecr_failure(error: AwsError, what: str = "") -> StoreError:
     said = f"{error.status or ''} {error.name}: {error.detail}".strip(" :")
     of = f" for {what}" if what else ""
     return kind(
-        f"{error.action}{of} of Amazon ECR failed ({said}): {advice}.",
+        f"{error.action} of Amazon ECR{of} failed ({said}): {advice}.",
         code=code,
         status=error.status,
         vendor_code=error.name,

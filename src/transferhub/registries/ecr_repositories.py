@@ -187,7 +187,7 @@ def _text(row: Mapping[str, Any], action: str, field: str) -> str:
 def _garbled(action: str, what: str) -> TransientError:
     of = f" for {what}" if what else ""
     return TransientError(
-        f"{action}{of} of Amazon ECR failed: the answer is not what it would send; check the"
+        f"{action} of Amazon ECR{of} failed: the answer is not what it would send; check the"
         " endpoint.",
         code="garbled",
     )
