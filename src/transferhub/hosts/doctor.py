@@ -14,17 +14,21 @@ from pathlib import Path
 from typing import Literal
 
 from transferhub import __version__
-from transferhub.errors import InputError, TransferHubError
+from transferhub.engine.tuning import Tuning
+from transferhub.errors import InputError, RunError, TransferHubError
 from transferhub.hosts.database import disk_use
 from transferhub.hosts.hub_settings import HubSettings
+from transferhub.hosts.registries import describe_login, open_side
 from transferhub.hosts.settings import Setting, Settings
 from transferhub.hosts.state import StatePlace, adapters_of
-from transferhub.hosts.stores import describe_credentials, open_store
+from transferhub.hosts.stores import READ_TIMEOUT, describe_credentials, open_store
 from transferhub.model.clock import utc_now
 from transferhub.model.faults import flatten
 from transferhub.model.units import format_bytes
 from transferhub.model.usage import DiskUse
+from transferhub.plugins.images.registry_location import PUBLIC, RegistryLocation
 from transferhub.plugins.objects.location import Location
+from transferhub.registries.skopeo import find_skopeo
 from transferhub.stores.base import ObjectStore
 
 Level = Literal["ok", "warning", "error"]
@@ -47,12 +51,18 @@ class Finding:
     advice: str = ""
 
 
-async def examine(settings: Settings, locations: Sequence[Location]) -> list[Finding]:
-    """Settings, versions, the state, and each location's credentials, reach and clock."""
-    found = [*_settings(settings), *_versions()]
+async def examine(
+    settings: Settings, locations: Sequence[Location | RegistryLocation]
+) -> list[Finding]:
+    """Settings, versions, the state, and each location's credentials, reach and, of object stores,
+    clock."""
+    found = [*_settings(settings), *_versions(), await _skopeo()]
     found += await _state(settings)
     for location in locations:
-        found += await _location(location)
+        if isinstance(location, RegistryLocation):
+            found += await _registry(location)
+        else:
+            found += await _location(location)
     return found
 
 
@@ -82,6 +92,15 @@ def _versions() -> Iterator[Finding]:
             yield Finding(name=library, value=version(library))
         except PackageNotFoundError:
             yield Finding(name=library, value="missing", level="error", advice="install dth again")
+
+
+async def _skopeo() -> Finding:
+    try:
+        program = await find_skopeo(os.environ)
+    except RunError as error:
+        advice = f"{error.message} Only tasks of images need it, for those that are large."
+        return Finding(name="skopeo", value="cannot be used", level="warning", advice=advice)
+    return Finding(name="skopeo", value=f"{program.version}, {program.path}")
 
 
 async def _state(settings: Settings) -> list[Finding]:
@@ -186,22 +205,47 @@ async def _location(location: Location) -> list[Finding]:
         store = open_store(location, env=os.environ, looking=True)
     except InputError as error:
         return [Finding(name=name, value="not usable", level="error", advice=error.message)]
-    found = [
-        Finding(name=f"{name} credentials", value=chosen.described),
-        *(
-            Finding(name=f"{name} credentials", value="", level="warning", advice=warning)
-            for warning in chosen.warnings
-        ),
-    ]
+    found = [*_credentials(name, chosen.described, chosen.warnings)]
     try:
         await store.check()
         found.append(Finding(name=f"{name} reached", value=_reached(store, location)))
     except TransferHubError as error:
-        found.append(
-            Finding(name=f"{name} reached", value="no", level="error", advice=error.message)
-        )
+        found.append(_unreached(name, error))
     found += _clock(name, store)
     await store.aclose()
+    return found
+
+
+def _credentials(name: str, described: str, warnings: Sequence[str]) -> Iterator[Finding]:
+    yield Finding(name=f"{name} credentials", value=described)
+    for warning in warnings:
+        yield Finding(name=f"{name} credentials", value="", level="warning", advice=warning)
+
+
+def _unreached(name: str, error: TransferHubError) -> Finding:
+    return Finding(name=f"{name} reached", value="no", level="error", advice=error.message)
+
+
+async def _registry(location: RegistryLocation) -> list[Finding]:
+    name = location.url
+    tuning = Tuning(patience=timedelta(0), timeout=READ_TIMEOUT)
+    try:
+        chosen = describe_login(location, os.environ)
+        side = open_side(location, env=os.environ, tuning=tuning)
+    except InputError as error:
+        return [Finding(name=name, value="not usable", level="error", advice=error.message)]
+    found = [*_credentials(name, chosen.described, chosen.warnings)]
+    if location.scheme == PUBLIC:
+        return found
+    try:
+        opened = await side("")
+        try:
+            await opened.registry.check()
+        finally:
+            await opened.aclose()
+        found.append(Finding(name=f"{name} reached", value=opened.registry.location))
+    except TransferHubError as error:
+        found.append(_unreached(name, error))
     return found
 
 
