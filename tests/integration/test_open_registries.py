@@ -23,8 +23,8 @@ from tests.unit.stores.s3.aws_services import aws_services
 from transferhub.engine.tuning import Tuning
 from transferhub.errors import DeniedError, InputError, StoreError
 from transferhub.hosts.credentials import Lent
+from transferhub.hosts.limits import Limits
 from transferhub.hosts.registries import open_side, with_environment
-from transferhub.hosts.replications import Limits
 from transferhub.plugins.images.registry_location import RegistryLocation
 from transferhub.plugins.images.sides import OpenRegistry
 from transferhub.registries import RepositoryOptions, manifest_of

@@ -18,6 +18,7 @@ from typing import Any
 from transferhub.control.event_runs import must_wait
 from transferhub.control.keeper import Leave, Rates, Share
 from transferhub.control.schedule import may_work, window_now
+from transferhub.control.specs import Spec
 from transferhub.engine.progress import Progress, Summary
 from transferhub.engine.tuning import Tuning
 from transferhub.errors import (
@@ -29,8 +30,9 @@ from transferhub.errors import (
 from transferhub.hosts.carrier import Carrier, State
 from transferhub.hosts.chronicle import Chronicle
 from transferhub.hosts.crew import WorkerProcesses
-from transferhub.hosts.following import open_following
+from transferhub.hosts.following import ObjectEvents, open_events
 from transferhub.hosts.hub_state import SharedState
+from transferhub.hosts.kinds import kind_of
 from transferhub.hosts.lending import Grant, lent_for_run
 from transferhub.hosts.logs import LogRules, Mask, logs_written
 from transferhub.hosts.state import StatePlace, adapters_of, make_folder
@@ -41,9 +43,6 @@ from transferhub.model.limits import TaskLimits
 from transferhub.model.run import UNDER_WAY_STATES, Run, RunOrder, RunState, Task, Trigger
 from transferhub.model.schedule import Schedule
 from transferhub.model.transfer import RunId
-from transferhub.plugins.objects.event_scan import Following
-from transferhub.plugins.objects.key_lists import refuse_bad_lists
-from transferhub.plugins.objects.spec import ObjectsSpec
 
 log = logging.getLogger(__name__)
 
@@ -188,18 +187,17 @@ class _Carriage:
     async def _carry(self, state: State, run: Run, task: Task) -> None:
         try:
             spec, carrier = await self._equipped(run, task)
-            refuse_bad_lists(spec)
+            spec.check_lists()
             await self._alone(state, run)
-            async with AsyncExitStack() as stack:
-                following = await self._following(state, run, spec, stack)
-                while await self._open_window(run):
-                    log.info("begins", extra=self._about("run_begun"))
-                    summary = await carrier.carry(
-                        state, run, spec, self._processes, self._steering, following=following
-                    )
-                    await self._tell_end(state, summary)
-                    if not self._closed:
-                        break
+            events = await self._events(state, run, spec)
+            while await self._open_window(run):
+                log.info("begins", extra=self._about("run_begun"))
+                summary = await carrier.carry(
+                    state, run, spec, self._processes, self._steering, events=events
+                )
+                await self._tell_end(state, summary)
+                if not self._closed:
+                    break
         except RunError as error:
             if error.code != "already_running":
                 raise
@@ -232,10 +230,11 @@ class _Carriage:
         if summary.error:
             log.error("%s", summary.error, extra=self._about("run_failed"))
 
-    async def _equipped(self, run: Run, task: Task) -> tuple[ObjectsSpec, Carrier]:
+    async def _equipped(self, run: Run, task: Task) -> tuple[Spec, Carrier]:
         """With the task's credentials as they are now, and ages counted from the run's start."""
         assignment = self._assignment
-        asked = ObjectsSpec.from_json(task.spec).as_of(run.created_at)
+        asked: Spec = kind_of(task.kind).read(task.spec)
+        asked = asked.as_of(run.created_at)
         spec, lent = await lent_for_run(asked, assignment.grant, self._shared.vault)
         for secret in lent.secrets:
             self._mask.hide(secret)
@@ -257,13 +256,11 @@ class _Carriage:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._steering.stop.wait(), _GIVING_WAY.total_seconds())
 
-    async def _following(
-        self, state: State, run: Run, spec: ObjectsSpec, stack: AsyncExitStack
-    ) -> Following | None:
+    async def _events(self, state: State, run: Run, spec: Spec) -> ObjectEvents | None:
         """None for a run that lists."""
         if run.trigger is not Trigger.EVENT:
             return None
-        return await open_following(state, run, spec, self._shared.inbox)
+        return await open_events(state, run, spec, self._shared.inbox)
 
     async def _fail(self, state: State, error: TransferHubError) -> None:
         """Records it, where nobody has yet."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from transferhub.control.keeper import worker_ids
 from transferhub.control.runs import Runs
-from transferhub.engine.execution import DeleteGuard, Execution, Job
+from transferhub.control.specs import Spec
+from transferhub.engine.execution import Execution, Guard, Job
 from transferhub.engine.progress import Observer, Summary
 from transferhub.engine.replication import Find, Replication
 from transferhub.engine.report import write_report, write_summary
@@ -19,18 +23,29 @@ from transferhub.engine.worker import Worker
 from transferhub.errors import GuardError, InputError, TransferHubError
 from transferhub.hosts.credentials import Lent
 from transferhub.hosts.crew import Assignment, LocalCrew, WorkerProcesses
+from transferhub.hosts.kinds import kind_of
+from transferhub.hosts.limits import Limits
 from transferhub.hosts.locks import only_process
-from transferhub.hosts.looking import Looker
-from transferhub.hosts.replications import Limits, open_replication
 from transferhub.hosts.state import Adapters, StatePlace, adapters_of, make_folder
 from transferhub.hosts.steering import Steering
-from transferhub.hosts.stores import describe_credentials
 from transferhub.model.run import Run, RunState
 from transferhub.model.transfer import WorkerId
-from transferhub.plugins.objects.event_scan import Following
-from transferhub.plugins.objects.replication import ObjectReplication
-from transferhub.plugins.objects.spec import ObjectsSpec
 from transferhub.state.base import Ledger, TaskStore
+
+Verify = Callable[[Summary, Tuning, asyncio.Event], Awaitable[Summary]]
+"""A second look at both sides at the end of a run, until the event is set: the summary with what it
+finds."""
+
+
+class Events(Protocol):
+    """What a run looks at that does not list."""
+
+    @property
+    def guard(self) -> Guard:
+        """Of its deletes."""
+
+    def find(self, replication: Replication) -> Find:
+        """Finds instead of the replication's own finder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,19 +109,20 @@ class Carrier:
         self,
         state: State,
         run: Run,
-        spec: ObjectsSpec,
+        spec: Spec,
         processes: WorkerProcesses,
         steering: Steering,
         *,
         scan: bool = True,
-        verify: bool = False,
-        following: Following | None = None,
+        verify: Verify | None = None,
+        events: Events | None = None,
     ) -> Summary:
         """Works on the run until it ends or `steering` stops it. One that is handed over has not
         ended, whatever the summary says: its keeper gives it back.
 
         Args:
-            following: the run looks at what events name, and does not list.
+            verify: at its end, unless it was stopped.
+            events: the run looks at what these name, and does not list.
 
         Raises:
             InputError: the spec cannot be carried out; where the run had begun, it has failed.
@@ -114,15 +130,15 @@ class Carrier:
             StateError: the state cannot be used.
         """
         folder = run_folder(self._place.folder, run)
-        tuning = steering.tuning
-        limits = Limits(tuning)
+        steering.fit(partial(kind_of(spec.kind).tuned, spec))
+        limits = Limits(steering.tuning)
         async with AsyncExitStack() as stack:
             # First: what was typed wrong leaves no trace of a run.
-            replication = self._open(spec, tuning, limits)
+            replication = self._open(spec, steering.tuning, limits)
             stack.push_async_callback(replication.aclose)
             self._warn(spec)
             stack.enter_context(only_process(folder / "lock", f"run {run.ident}"))
-            workers = self._workers(run, processes)
+            workers = self._workers(run, processes, steering)
             run, former = await state.runs.begin(run, workers)
             try:
                 crew = self._crew(state, run, spec, steering, limits, replication, processes)
@@ -131,22 +147,21 @@ class Carrier:
                     ledger=state.ledger,
                     replication=replication,
                     crew=crew,
-                    guard=following.guard if following else guard_of(spec),
+                    guard=events.guard if events else spec.guard,
                     destination=spec.destination.url,
                     folder=folder,
                     former_workers=former,
                     earlier_runs=await state.runs.with_uploads(run),
                     scan=scan,
-                    find=_find(replication, following),
+                    find=events.find(replication) if events else None,
                 )
                 summary = await Execution(job, talk=self._talk, observer=self._observer).run(
                     steering.stop
                 )
                 if steering.handed_over and summary.status is RunState.CANCELLED:
                     return summary
-                if verify and summary.status is not RunState.CANCELLED:
-                    looker = Looker(self._place.folder, self._env, talk=self._talk, lent=self._lent)
-                    summary = await looker.verified(summary, spec, tuning, steering.stop)
+                if verify is not None and summary.status is not RunState.CANCELLED:
+                    summary = await verify(summary, steering.tuning, steering.stop)
                     write_summary(folder / "summary.json", summary)
             except InputError as error:
                 await state.runs.end(run, await state.runs.failed(run, error))
@@ -165,7 +180,7 @@ class Carrier:
         self,
         state: State,
         run: Run,
-        spec: ObjectsSpec,
+        spec: Spec,
         processes: WorkerProcesses,
         steering: Steering,
     ) -> None:
@@ -174,30 +189,33 @@ class Carrier:
         Raises:
             TransferHubError: what stopped a worker; the run is not touched by it.
         """
+        steering.fit(partial(kind_of(spec.kind).tuned, spec))
         limits = Limits(steering.tuning)
         replication = self._open(spec, steering.tuning, limits)
         try:
             # An earlier process of this holder may have died with them.
-            await state.ledger.reclaim(run.ident, self._workers(run, processes))
+            workers = self._workers(run, processes, steering)
+            await state.ledger.reclaim(run.ident, workers)
             crew = self._crew(state, run, spec, steering, limits, replication, processes)
             await crew.work(steering.stop)
         finally:
             await replication.aclose()
 
-    def _workers(self, run: Run, processes: WorkerProcesses) -> list[WorkerId]:
-        return worker_ids(run.ident, self._holder, 1 + len(processes))
+    def _workers(self, run: Run, processes: WorkerProcesses, steering: Steering) -> list[WorkerId]:
+        count = min(1 + len(processes), steering.tuning.processes)
+        return worker_ids(run.ident, self._holder, count)
 
     def _crew(
         self,
         state: State,
         run: Run,
-        spec: ObjectsSpec,
+        spec: Spec,
         steering: Steering,
         limits: Limits,
         replication: Replication,
         processes: WorkerProcesses,
     ) -> LocalCrew:
-        own, *others = self._workers(run, processes)
+        own, *others = self._workers(run, processes, steering)
         worker = Worker(
             ident=own,
             run=run.ident,
@@ -213,7 +231,7 @@ class Carrier:
         return crew
 
     async def supersede(
-        self, state: State, spec: ObjectsSpec, tuning: Tuning, former: Sequence[Run]
+        self, state: State, spec: Spec, tuning: Tuning, former: Sequence[Run]
     ) -> None:
         """Ends interrupted runs for good: their uploads are aborted, nothing of them is resumed."""
         if not former:
@@ -226,40 +244,32 @@ class Carrier:
         finally:
             await replication.aclose()
 
-    def _open(
-        self, spec: ObjectsSpec, tuning: Tuning, limits: Limits | None = None
-    ) -> ObjectReplication:
-        return open_replication(spec, tuning, self._env, limits=limits, lent=self._lent)
+    def _open(self, spec: Spec, tuning: Tuning, limits: Limits | None = None) -> Replication:
+        return kind_of(spec.kind).open(
+            spec,
+            tuning,
+            self._env,
+            limits=limits,
+            lent=self._lent,
+            folder=self._place.folder,
+        )
 
-    def _warn(self, spec: ObjectsSpec) -> None:
-        for location in (spec.source, spec.destination):
-            for warning in describe_credentials(location, self._env, self._lent).warnings:
-                self._talk(warning)
+    def _warn(self, spec: Spec) -> None:
+        for warning in kind_of(spec.kind).warnings(spec, self._env, self._lent):
+            self._talk(warning)
 
     def _assignments(
-        self, run: Run, workers: Sequence[WorkerId], spec: ObjectsSpec, tuning: Tuning
+        self, run: Run, workers: Sequence[WorkerId], spec: Spec, tuning: Tuning
     ) -> list[Assignment]:
         return [
             Assignment(
                 run=run.ident,
                 worker=worker,
                 place=self._place,
+                kind=spec.kind,
                 spec=spec.to_json(),
                 tuning=tuning,
                 lent=self._lent,
             )
             for worker in workers
         ]
-
-
-def _find(replication: ObjectReplication, following: Following | None) -> Find | None:
-    """None for the replication's own finder."""
-    if following is None:
-        return None
-    return lambda run, *_: replication.follow(run, following)
-
-
-def guard_of(spec: ObjectsSpec) -> DeleteGuard:
-    return DeleteGuard(
-        delete=spec.mirror, most=spec.max_delete, most_percent=spec.max_delete_percent
-    )

@@ -18,15 +18,16 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from transferhub.engine.groups import first_error
+from transferhub.engine.replication import Replication
 from transferhub.engine.tuning import Tuning
 from transferhub.engine.worker import Worker
 from transferhub.errors import TransferHubError
 from transferhub.hosts.credentials import Lent
-from transferhub.hosts.replications import Limits, open_replication
+from transferhub.hosts.kinds import kind_of
+from transferhub.hosts.limits import Limits
 from transferhub.hosts.state import StatePlace, adapters_of
 from transferhub.launchers.pipes import receive
 from transferhub.model.transfer import RunId, WorkerId
-from transferhub.plugins.objects.spec import ObjectsSpec
 from transferhub.state.base import Ledger
 
 log = logging.getLogger(__name__)
@@ -44,7 +45,8 @@ class Assignment:
     """What a worker process is told, through a pipe and never through its arguments.
 
     Attributes:
-        spec: an ObjectsSpec as JSON values.
+        kind: of the task.
+        spec: as JSON values.
         tuning: its own share.
         lent: by a hub; None where there is none.
     """
@@ -52,6 +54,7 @@ class Assignment:
     run: RunId
     worker: WorkerId
     place: StatePlace
+    kind: str
     spec: Mapping[str, Any]
     tuning: Tuning
     lent: Lent | None = None
@@ -177,14 +180,11 @@ def _process_main(pipe: Connection, inherited: Sequence[Connection]) -> None:
 
 async def _carry_out(assignment: Assignment, pipe: Connection) -> TransferHubError | None:
     stop = asyncio.Event()
-    spec = ObjectsSpec.from_json(assignment.spec)
     limits = Limits(assignment.tuning)
     try:
         async with AsyncExitStack() as stack:
             ledger = await adapters_of(assignment.place, stack).ledger()
-            replication = open_replication(
-                spec, assignment.tuning, os.environ, limits=limits, lent=assignment.lent
-            )
+            replication = _opened(assignment, limits)
             stack.push_async_callback(replication.aclose)
             worker = Worker(
                 ident=assignment.worker,
@@ -199,6 +199,18 @@ async def _carry_out(assignment: Assignment, pipe: Connection) -> TransferHubErr
     except TransferHubError as error:
         return error
     return None
+
+
+def _opened(assignment: Assignment, limits: Limits) -> Replication:
+    kind = kind_of(assignment.kind)
+    return kind.open(
+        kind.read(assignment.spec),
+        assignment.tuning,
+        os.environ,
+        limits=limits,
+        lent=assignment.lent,
+        folder=assignment.place.folder,
+    )
 
 
 async def _listen(pipe: Connection, worker: Worker, limits: Limits, stop: asyncio.Event) -> None:

@@ -7,15 +7,18 @@ import os
 import signal
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from transferhub.control.specs import Spec
 from transferhub.engine.progress import Observer, Summary
 from transferhub.engine.report import write_report
 from transferhub.engine.tuning import Tuning
 from transferhub.errors import InputError, RunError
-from transferhub.hosts.carrier import Carrier, State
+from transferhub.hosts.carrier import Carrier, State, Verify
 from transferhub.hosts.crew import WorkerProcesses
+from transferhub.hosts.kinds import kind_of
 from transferhub.hosts.locks import is_held
 from transferhub.hosts.looking import Looker
 from transferhub.hosts.settings import Settings
@@ -30,7 +33,6 @@ from transferhub.model.transfer import (
     TransferRecord,
 )
 from transferhub.plugins.objects.estimate import Preview
-from transferhub.plugins.objects.key_lists import refuse_bad_lists, with_digests
 from transferhub.plugins.objects.location import Location
 from transferhub.plugins.objects.prices import load_prices
 from transferhub.plugins.objects.spec import ObjectsSpec
@@ -57,13 +59,18 @@ class LocalHost:
     # Transferring
 
     def transfer(
-        self, spec: ObjectsSpec, tuning: Tuning, *, resume: bool = True, verify: bool = False
+        self, spec: Spec, tuning: Tuning, *, resume: bool = True, verify: bool = False
     ) -> Summary:
-        """Runs the transfer to its end, going on with an interrupted run of the same transfer."""
+        """Runs the transfer to its end, going on with an interrupted run of the same transfer.
+
+        Raises:
+            InputError: also where nothing of its kind can be verified by a second look.
+        """
+        second_look = self._second_look(spec) if verify else None
 
         async def steps(state: State, processes: WorkerProcesses, stop: asyncio.Event) -> Summary:
-            refuse_bad_lists(spec)
-            task = await state.runs.task_of(with_digests(spec))
+            spec.check_lists()
+            task = await state.runs.task_of(spec.with_digests())
             former = await state.runs.unfinished(task)
             beside = await self._beside(state, spec, task)
             if not resume:
@@ -72,10 +79,15 @@ class LocalHost:
                 self._tell_of(beside)
             run = former[0] if former and resume else state.runs.new(task)
             return await self._carrier.carry(
-                state, run, spec, processes, Steering(tuning, stop), verify=verify
+                state, run, spec, processes, Steering(tuning, stop), verify=second_look
             )
 
-        return self._with_workers(tuning, steps)
+        return self._with_workers(kind_of(spec.kind).tuned(spec, tuning), steps)
+
+    def _second_look(self, spec: Spec) -> Verify:
+        if not isinstance(spec, ObjectsSpec):
+            raise InputError("verify", f"{spec.kind} are verified as they are copied; leave it out")
+        return partial(self._looker.verified, spec)
 
     def resume(self, run: RunId, tuning: Tuning) -> Summary:
         """Goes on with a run that was stopped, killed or failed."""
@@ -89,8 +101,8 @@ class LocalHost:
                     " the transfer again, or work on its failures with: dth redrive"
                     f" {found.ident}",
                 )
-            spec = ObjectsSpec.from_json(task.spec)
-            refuse_bad_lists(spec)
+            spec = kind_of(task.kind).read(task.spec)
+            spec.check_lists()
             self._refuse_kept(found)
             return await self._carrier.carry(state, found, spec, processes, Steering(tuning, stop))
 
@@ -109,11 +121,11 @@ class LocalHost:
             state: State, processes: WorkerProcesses, stop: asyncio.Event
         ) -> tuple[int, Summary | None]:
             found, task = await state.runs.find(run)
-            spec = ObjectsSpec.from_json(task.spec)
+            spec = kind_of(task.kind).read(task.spec)
             self._refuse_kept(found)
             scan = found.state in RESUMABLE_STATES
             if scan:
-                refuse_bad_lists(spec)
+                spec.check_lists()
             count = await state.ledger.redrive(found.ident, code=code, key=key)
             if not count:
                 return 0, None
@@ -134,14 +146,15 @@ class LocalHost:
                 code="already_running",
             )
 
-    async def _beside(self, state: State, spec: ObjectsSpec, task: Task) -> list[Run]:
+    async def _beside(self, state: State, spec: Spec, task: Task) -> list[Run]:
         """Interrupted runs of the same places with other options, newest first."""
 
         def is_of_same_places(other: Task) -> bool:
             try:
-                return ObjectsSpec.from_json(other.spec).places == spec.places
+                read: Spec = kind_of(other.kind).read(other.spec)
             except InputError:  # of another version
                 return False
+            return read.places == spec.places
 
         return [
             run

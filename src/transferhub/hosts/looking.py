@@ -18,7 +18,7 @@ from transferhub.engine.survey import Survey
 from transferhub.engine.tuning import Tuning
 from transferhub.errors import TransferHubError
 from transferhub.hosts.credentials import Lent
-from transferhub.hosts.replications import open_replication
+from transferhub.hosts.objects import open_replication
 from transferhub.model.run import RunState
 from transferhub.model.transfer import Difference, RunId, ScanCounts, Transfer
 from transferhub.plugins.objects.estimate import Preview
@@ -94,7 +94,7 @@ class Looker:
         )
 
     async def verified(
-        self, summary: Summary, spec: ObjectsSpec, tuning: Tuning, stop: asyncio.Event
+        self, spec: ObjectsSpec, summary: Summary, tuning: Tuning, stop: asyncio.Event
     ) -> Summary:
         """The summary with what a second look at both sides finds, by etags where they tell."""
         self._talk("verifying: both sides are listed and compared again")

@@ -14,8 +14,8 @@ from transferhub.engine.tuning import Tuning
 from transferhub.errors import InputError
 from transferhub.hosts.aws_services import open_service, service_endpoint
 from transferhub.hosts.credentials import ChosenCredentials, Lent, variable
+from transferhub.hosts.limits import Limits
 from transferhub.hosts.registry_logins import ChosenLogin, Logins
-from transferhub.hosts.replications import Limits
 from transferhub.hosts.s3 import proxy_of, refuses_of
 from transferhub.plugins.images.ecr import EcrHost
 from transferhub.plugins.images.reference import DOCKER_HUB, DOCKER_HUB_SERVER

@@ -21,12 +21,12 @@ from transferhub.control.workers import Workers
 from transferhub.hosts.events import EventServices, Queues
 from transferhub.hosts.hub_settings import HubSettings
 from transferhub.hosts.hub_state import HubState
+from transferhub.hosts.kinds import KINDS, kind_of
 from transferhub.hosts.lending import Lender, grant_of
 from transferhub.hosts.members import new_ident
 from transferhub.hosts.places import HostLooks
 from transferhub.hosts.post import Post
 from transferhub.model.clock import utc_now
-from transferhub.plugins.objects.spec import parse_spec
 
 
 class Services:
@@ -90,7 +90,7 @@ class Services:
                 state.tasks,
                 state.ledger,
                 journal,
-                {"objects": parse_spec},
+                {name: kind_of(name).parse for name in KINDS},
                 admit=reach.check_spec,
                 clock=clock,
                 new_ident=ident,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Protocol
@@ -24,6 +25,7 @@ class Steering:
         self.stop = stop or asyncio.Event()
         self.handed_over = False
         self._tuning = tuning
+        self._fit: Callable[[Tuning], Tuning] = lambda tuning: tuning
         self._crew: _Crew | None = None
 
     @property
@@ -34,8 +36,14 @@ class Steering:
         """From now on this is who is steered."""
         self._crew = crew
 
+    def fit(self, fit: Callable[[Tuning], Tuning]) -> None:
+        """From now on limits are cut to what this run takes of them."""
+        self._fit = fit
+        self.retune(self._tuning)
+
     def retune(self, tuning: Tuning) -> None:
         """Changes the limits of all together."""
+        tuning = self._fit(tuning)
         if tuning != self._tuning:
             self._tuning = tuning
             if self._crew is not None:

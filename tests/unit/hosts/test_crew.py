@@ -13,7 +13,8 @@ from tests.unit.engine.fake_replication import until_settled
 from transferhub.engine.tuning import Tuning
 from transferhub.engine.worker import Worker
 from transferhub.hosts.crew import Assignment, LocalCrew, WorkerProcesses
-from transferhub.hosts.replications import Limits, open_replication
+from transferhub.hosts.limits import Limits
+from transferhub.hosts.objects import open_replication
 from transferhub.hosts.state import StatePlace
 from transferhub.model.transfer import Difference, RunId, Transfer, WorkerId
 from transferhub.plugins.objects.spec import parse_spec
@@ -29,6 +30,7 @@ def assignment(folder: Path) -> Assignment:
         run=RUN,
         worker=WorkerId("worker"),
         place=StatePlace(folder=folder),
+        kind=spec.kind,
         spec=spec.to_json(),
         tuning=Tuning(drain=timedelta(0)),
     )

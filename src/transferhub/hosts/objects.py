@@ -1,13 +1,16 @@
-"""From a spec to a replication: the stores, their wrappers, the lists."""
+"""Tasks of objects: from parameters to stores, their wrappers and lists."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 from transferhub.engine.tuning import Tuning
 from transferhub.hosts.credentials import Lent
-from transferhub.hosts.stores import open_store
+from transferhub.hosts.limits import Limits
+from transferhub.hosts.stores import describe_credentials, open_store
 from transferhub.model.objects import ObjectEntry, WriteOptions
 from transferhub.plugins.objects.inventory import inventory_entries, read_inventory
 from transferhub.plugins.objects.key_lists import manifest_pages, read_prefixes
@@ -20,45 +23,43 @@ from transferhub.plugins.objects.replication import (
     server_side,
 )
 from transferhub.plugins.objects.selection import Selection
-from transferhub.plugins.objects.spec import ObjectsSpec
-from transferhub.stores.adaptive import AdaptiveLimit, AdaptiveStore
+from transferhub.plugins.objects.spec import ObjectsSpec, parse_spec
+from transferhub.stores.adaptive import AdaptiveStore
 from transferhub.stores.base import ObjectStore
 from transferhub.stores.retrying import RetryingStore, RetryPolicy
 from transferhub.stores.throttled import ThrottledStore, TokenBucket
 
 
-class Limits:
-    """What the stores of one process keep to. It can change while they work."""
+class ObjectsKind:
+    """A Kind."""
 
-    def __init__(self, tuning: Tuning) -> None:
-        self.requests = _bucket(tuning.requests, tuning)
-        self.bandwidth = _bucket(tuning.bandwidth, tuning)
-        self._tuning = tuning
-        self._adaptive: list[AdaptiveLimit] = []
+    def parse(self, values: Mapping[str, Any]) -> ObjectsSpec:
+        return parse_spec(values)
 
-    def adaptive(self) -> AdaptiveLimit:
-        """For one more endpoint."""
-        limit = AdaptiveLimit(_most(self._tuning))
-        self._adaptive.append(limit)
-        return limit
+    def read(self, values: Mapping[str, Any]) -> ObjectsSpec:
+        return ObjectsSpec.from_json(values)
 
-    def retune(self, tuning: Tuning) -> None:
-        """Changes the rates: those that there were, and any where the tuning was live."""
-        self._tuning = tuning
-        if self.requests is not None:
-            self.requests.set_rate(tuning.requests)
-        if self.bandwidth is not None:
-            self.bandwidth.set_rate(tuning.bandwidth)
-        for limit in self._adaptive:
-            limit.set_most(_most(tuning))
+    def tuned(self, _: ObjectsSpec, tuning: Tuning) -> Tuning:
+        return tuning
 
+    def warnings(
+        self, spec: ObjectsSpec, env: Mapping[str, str], lent: Lent | None
+    ) -> Sequence[str]:
+        sides = (spec.source, spec.destination)
+        return [said for side in sides for said in describe_credentials(side, env, lent).warnings]
 
-def _bucket(rate: float | None, tuning: Tuning) -> TokenBucket | None:
-    return TokenBucket(rate) if rate or tuning.live else None
-
-
-def _most(tuning: Tuning) -> int:
-    return max(tuning.concurrency, tuning.listers)
+    def open(
+        self,
+        spec: ObjectsSpec,
+        tuning: Tuning,
+        env: Mapping[str, str],
+        *,
+        limits: Limits | None = None,
+        lent: Lent | None = None,
+        folder: Path,
+        looking: bool = False,
+    ) -> ObjectReplication:
+        return open_replication(spec, tuning, env, limits=limits, lent=lent, looking=looking)
 
 
 def open_replication(

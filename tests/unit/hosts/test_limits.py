@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from transferhub.engine.tuning import Tuning
-from transferhub.hosts.replications import Limits
+from transferhub.hosts.limits import Limits
 
 
 def test_a_live_tuning_can_be_given_rates_later_and_lose_them() -> None:
