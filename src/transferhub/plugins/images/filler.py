@@ -89,8 +89,10 @@ class Filler:
         }
 
     async def _mount(self, load: Load, digest: Digest) -> bool:
-        holder = self._lender(load, digest)
-        if holder is None or self._futile >= _FUTILE_MOUNTS:
+        if self._futile >= _FUTILE_MOUNTS or self._blobs.is_claimed(digest):
+            return False
+        holder = await self._lender(load, digest)
+        if holder is None:
             return False
         done = False
         with suppress(DeniedError, UnsupportedError, NotFoundError):
@@ -100,12 +102,15 @@ class Filler:
             self._blobs.add(load.goes_to, digest)
         return done
 
-    def _lender(self, load: Load, digest: Digest) -> str | None:
+    async def _lender(self, load: Load, digest: Digest) -> str | None:
         """A repository of the destination's registry that has the blob."""
-        known = self._blobs.holder(digest)
-        if known is None and load.source.registry.host == self._destination.registry.host:
-            return load.repository
-        return known
+        if known := self._blobs.holder(digest):
+            return known
+        for repository in load.near:
+            if await self._blobs.has(repository, digest):
+                return repository
+        same = load.source.registry.host == self._destination.registry.host
+        return load.repository if same else None
 
     # Uploading
 

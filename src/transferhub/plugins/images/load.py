@@ -21,6 +21,7 @@ class Load:
         repository: of the source.
         goes_to: repository of the destination.
         reference: the tag or digest that it gets there.
+        near: other repositories of the destination that may have blobs of it.
     """
 
     source: OpenRegistry
@@ -28,6 +29,7 @@ class Load:
     goes_to: str
     digest: Digest
     reference: str
+    near: tuple[str, ...] = ()
 
     async def lacking(self, error: NotFoundError) -> Exception:
         """What it means that the source has not all of the image."""

@@ -141,6 +141,11 @@ class Looking:
     async def _listed(self) -> list[ImageEntry]:
         """What the source has, as far as filters may take it; what the destination has is noted."""
         entries, _ = await asyncio.gather(self._source_images(), self._destination_images())
+        if not (entries or self._filtered or self._wanted.extra):
+            raise NotFoundError(
+                f"{self._wanted.repository} has no image, or is not there; check its name.",
+                code="no_repository",
+            )
         return entries
 
     async def _source_images(self) -> list[ImageEntry]:

@@ -213,6 +213,7 @@ class ImageReplication:
             goes_to=row.repository,
             digest=Digest(row.digest),
             reference=row.tag or row.digest,
+            near=tuple({place.partition("@")[0] for place in row.after} - {row.repository}),
         )
         return await (await self._carrier()).carry(load)
 

@@ -34,7 +34,7 @@ class OpenRegistry:
 class OpenSide(Protocol):
     """Opens a registry of one side of a task; asked once for each host."""
 
-    async def __call__(self, host: str) -> OpenRegistry:
+    async def __call__(self, host: str, /) -> OpenRegistry:
         """The registry, which the caller closes.
 
         Args:
