@@ -376,3 +376,12 @@ async def test_every_failure_is_told_with_its_repository(
     assert caught.value.message.startswith("CreateRepository of Amazon ECR for app/web failed (")
     assert "Its words" in caught.value.message
     assert ecr.endpoint.secret_access_key not in caught.value.message
+
+
+async def test_a_full_account_is_not_asked_again(ecr: EcrStandIn) -> None:
+    ecr.most_repositories = 0
+    async with opened(ecr, patience=timedelta(seconds=30)) as repositories:
+        with pytest.raises(DeniedError) as caught:
+            await repositories.create("app/api")
+    assert caught.value.code == "quota"
+    assert len(ecr.calls("CreateRepository")) == 1

@@ -31,16 +31,23 @@ class Service:
     name: in signatures and host names.
     target: what names of actions begin with.
     version: of the JSON protocol.
+    quotas: errors that stay until a limit is raised, though other services throttle by that name.
     """
 
     name: str
     target: str
     version: str = "1.0"
+    quotas: frozenset[str] = frozenset()
 
 
 SQS = Service("sqs", "AmazonSQS")
 DYNAMODB = Service("dynamodb", "DynamoDB_20120810")
-ECR = Service("ecr", "AmazonEC2ContainerRegistry_V20150921", version="1.1")
+ECR = Service(
+    "ecr",
+    "AmazonEC2ContainerRegistry_V20150921",
+    version="1.1",
+    quotas=frozenset({"LimitExceededException"}),
+)
 
 
 class AwsFault(StrEnum):
@@ -163,7 +170,10 @@ class AwsClient:
         if answer is None:
             raise _impostor(action, response.status)
         if response.status >= HTTPStatus.MULTIPLE_CHOICES:
-            raise _refusal(action, response.status, answer)
+            error = _refusal(action, response.status, answer)
+            if error.name in self._service.quotas:
+                error.fault = AwsFault.REFUSED
+            raise error
         return answer
 
 
