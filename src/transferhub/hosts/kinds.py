@@ -63,7 +63,13 @@ def _objects() -> Kind[Any]:
     return ObjectsKind()
 
 
-_KINDS: Mapping[str, Callable[[], Kind[Any]]] = {"objects": _objects}
+def _images() -> Kind[Any]:
+    from transferhub.hosts.images import ImagesKind  # noqa: PLC0415 - where it is wanted
+
+    return ImagesKind()
+
+
+_KINDS: Mapping[str, Callable[[], Kind[Any]]] = {"objects": _objects, "images": _images}
 KINDS = tuple(_KINDS)
 """Their names."""
 
