@@ -20,6 +20,7 @@ from transferhub.model.transfer import (
 
 if TYPE_CHECKING:  # pydantic takes longer to load than `dth --help` may
     from transferhub.hosts.settings import Settings
+    from transferhub.plugins.images.registry_location import RegistryLocation
     from transferhub.plugins.objects.estimate import Preview
     from transferhub.plugins.objects.spec import Location, ObjectsSpec
 
@@ -77,7 +78,7 @@ class Host(Protocol):
     ) -> Sequence[TransferRecord]: ...
     def failure_groups(self, run: RunId) -> Sequence[FailureGroup]: ...
     def report(self, run: RunId) -> Path: ...
-    def doctor(self, locations: Sequence[Location]) -> Sequence[Finding]: ...
+    def doctor(self, locations: Sequence[Location | RegistryLocation]) -> Sequence[Finding]: ...
 
 
 class OpenHost(Protocol):

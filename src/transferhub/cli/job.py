@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,10 @@ from transferhub.model.units import parse_bytes, parse_count
 if TYPE_CHECKING:  # pydantic takes longer to load than `dth --help` may
     from transferhub.hosts.hub_settings import HubSettings
     from transferhub.hosts.settings import Settings
+    from transferhub.plugins.images.registry_location import RegistryLocation
     from transferhub.plugins.objects.spec import Location, ObjectsSpec
+
+    Place = Location | RegistryLocation
 
 Params = Mapping[str, Any]
 """A command's parameters by name, as click gives them."""
@@ -158,21 +162,32 @@ def read_hub_settings(params: Params, faults: Faults) -> HubSettings | None:
     return faults.read(lambda: HubSettings.load(**flags))
 
 
-def read_locations(urls: Sequence[str], faults: Faults) -> list[Location]:
+def read_locations(texts: Sequence[str], faults: Faults) -> list[Place]:
     """What `dth doctor` looks at: the first with the source's variables, the others with the
     destination's."""
+    from transferhub.plugins.images.registry_location import RegistryLocation
     from transferhub.plugins.objects.spec import Location
 
-    found: list[Location | None] = []
-    for position, url in enumerate(urls):
-        parse = partial(
-            Location.parse,
-            url,
-            field="locations",
-            environment="destination" if position else "source",
-        )
-        found.append(faults.read(parse))
+    def parsed(text: str, environment: Literal["source", "destination"]) -> Place:
+        parse = RegistryLocation.parse if _names_registry(text) else Location.parse
+        return parse(text, field="locations", environment=environment)
+
+    found = [
+        faults.read(partial(parsed, text, "destination" if position else "source"))
+        for position, text in enumerate(texts)
+    ]
     return [location for location in found if location is not None]
+
+
+_REGISTRY = re.compile(
+    r"public|ecr://.*|(?:localhost|[\w-]+(?:\.[\w-]+)+|[\w.-]+:\d+|\[.*)(?:/.*)?"
+)
+
+
+def _names_registry(text: str) -> bool:
+    """What has another scheme, or begins as a path does, is a place of objects, or a fault of
+    one."""
+    return _REGISTRY.fullmatch(text) is not None
 
 
 def _place(params: Params, side: Literal["source", "destination"], faults: Faults) -> object:

@@ -40,6 +40,7 @@ from transferhub.plugins.objects.verification import Verification
 
 if TYPE_CHECKING:  # it looks at much that a transfer need not wait for
     from transferhub.hosts.doctor import Finding
+    from transferhub.plugins.images.registry_location import RegistryLocation
 
 T = TypeVar("T")
 Talk = Callable[[str], None]
@@ -230,7 +231,7 @@ class LocalHost:
 
         return self._with_state(steps)
 
-    def doctor(self, locations: Sequence[Location]) -> Sequence[Finding]:
+    def doctor(self, locations: Sequence[Location | RegistryLocation]) -> Sequence[Finding]:
         """Settings, versions, and whether the places can be reached."""
         from transferhub.hosts.doctor import examine  # noqa: PLC0415 - as above
 

@@ -26,6 +26,7 @@ from transferhub.model.transfer import (
     TransferRecord,
     TransferState,
 )
+from transferhub.plugins.images.registry_location import RegistryLocation
 from transferhub.plugins.objects.estimate import FirstKey, Preview, RequestCount
 from transferhub.plugins.objects.location import Location
 from transferhub.plugins.objects.prices import RequestKind
@@ -258,7 +259,7 @@ class FakeHost:
     def report(self, run: RunId) -> Path:
         return Path("/state/runs/report.csv.gz")
 
-    def doctor(self, locations: Sequence[Location]) -> Sequence[FakeFinding]:
+    def doctor(self, locations: Sequence[Location | RegistryLocation]) -> Sequence[FakeFinding]:
         self.asked["locations"] = locations
         return self.findings
 

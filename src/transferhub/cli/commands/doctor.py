@@ -20,6 +20,7 @@ from transferhub.hosts.masking import masked
 EXAMPLES = """
     dth doctor
     dth doctor s3://photos oss://photos-cn
+    dth doctor ghcr.io/team ecr://eu-west-1
 """
 
 
@@ -51,8 +52,9 @@ command = Command(
     "doctor",
     callback=doctor,
     short_help="Check settings, versions, stores and clock.",
-    help="""Check settings and where they came from, versions and, for each LOCATION, whether it can
-    be reached and how far its clock is from this machine's.
+    help="""Check settings and where they came from, versions and, for each LOCATION, who asks
+    there, whether it can be reached and, of object stores, how far its clock is from this
+    machine's.
 
     Exits with 1 where anything is an error. Variables of the source (DTH_SOURCE_*) apply to the
     first LOCATION, those of the destination to the others.
@@ -64,7 +66,8 @@ command = Command(
                 ["locations"],
                 metavar="[LOCATION]...",
                 nargs=-1,
-                help="s3://BUCKET/PREFIX or file:///FOLDER",
+                help="s3://BUCKET/PREFIX, file:///FOLDER, or a registry such as ghcr.io/TEAM or"
+                " ecr://REGION",
             )
         ],
         options.output_options(progress=False, json="the findings"),
