@@ -213,6 +213,15 @@ class TestWays:
         assert (found.config.requests, found.config.rate) == (7, 3.0)
         await found.aclose()
 
+    async def test_one_registry_of_many_is_not_waited_for_as_long(self) -> None:
+        found = [
+            await open_side(at, env={}, tuning=Tuning())(host)
+            for at, host in ((location("ghcr.io"), ""), (location("public"), "ghcr.io"))
+        ]
+        assert [one.config.patience.total_seconds() for one in found] == [300, 30]
+        for one in found:
+            await one.aclose()
+
     async def test_docker_hub_answers_at_another_host(self) -> None:
         async with opened(location("docker.io/library")) as found:
             assert found.config.host == found.registry.host == "registry-1.docker.io"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -32,6 +33,9 @@ from transferhub.registries import (
     open_ecr,
 )
 from transferhub.stores.s3.transport import TransportConfig
+
+_PATIENCE_WITH_OTHERS = timedelta(seconds=30)
+"""With a registry that one image of a public source names: the other images wait for it."""
 
 
 def with_environment(location: RegistryLocation, env: Mapping[str, str]) -> RegistryLocation:
@@ -144,7 +148,7 @@ class _Side:
                 region=region,
                 chosen=chosen,
                 transport=self._transport(endpoint),
-                patience=self.tuning.patience,
+                patience=self._patience,
             )
             unopened.push_async_callback(client.aclose)
             login = EcrLogin(client, account=account)
@@ -172,9 +176,14 @@ class _Side:
             plain_http=self.location.plain_http,
             requests=self._most,
             rate=rate or 0.0,
-            patience=self.tuning.patience,
+            patience=self._patience,
             transport=self._transport(url),
         )
+
+    @property
+    def _patience(self) -> timedelta:
+        patience = self.tuning.patience
+        return min(patience, _PATIENCE_WITH_OTHERS) if self.location.scheme == PUBLIC else patience
 
     @property
     def _most(self) -> int:
