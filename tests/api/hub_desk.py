@@ -38,6 +38,16 @@ GOOD_TASK = {
     },
     "limits": {"concurrency": 5},
 }
+GOOD_IMAGES = {
+    "name": "Images",
+    "images": {
+        "source": {"host": "registry.example.com", "prefix": "team/"},
+        "destination": {"scheme": "ecr", "region": "eu-west-1", "credential": "keys"},
+        "all": True,
+        "rename": [{"from": "app", "to": "web"}],
+    },
+    "schedule": {"cron": "0 3 * * *"},
+}
 EMAIL = {
     "kind": "email",
     "name": "mail",
@@ -63,9 +73,16 @@ class Desk:
     client: GraphClient
     known: dict[str, str] = field(default_factory=dict)
 
-    def good(self, mutation: str) -> dict[str, Any]:
-        """Variables with which the mutation would do something."""
+    def good(self, mutation: str, *, images: bool = False) -> dict[str, Any]:
+        """Variables with which the mutation would do something.
+
+        Args:
+            images: to a task of images, where it creates or changes one.
+        """
         known = self.known
+        if images:
+            of_task = {"id": known["images"], "version": 1} if mutation == "updateTask" else {}
+            return deepcopy({**of_task, "input": GOOD_IMAGES})
         if mutation == "deleteTask":  # the others go on with theirs
             return {"id": self.client.create()["id"]}
         of_task = {"id": known["task"]}
@@ -114,6 +131,9 @@ def desk_served(kind: Kind, folder: Path) -> Iterator[Desk]:
         desk = Desk(world, client)
         running, ended = client.create()["id"], client.create()["id"]
         desk.known["task"] = client.create()["id"]
+        desk.known["images"] = client.get(
+            "mutation ($t: TaskInput!) { createTask(input: $t) { id } }", t=GOOD_IMAGES
+        )["id"]
         desk.known["running"] = world.run_of(running).ident
         desk.known["ended"] = world.run_of(ended, RunState.COMPLETED_WITH_FAILURES).ident
         world.dead_letters(RunId(desk.known["ended"]), "a", "b")

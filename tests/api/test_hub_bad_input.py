@@ -70,6 +70,57 @@ SPEC: Mapping[str, Any] = {
     "copyMode": "nonsense",
     "partSize": 1,
 }
+REGISTRY: Mapping[str, Any] = {
+    "url": "a host",
+    "scheme": "ftp",
+    "host": "a host",
+    "prefix": "a:b",
+    "account": "x",
+    "region": NO_TEXT,
+    "endpoint": "ftp://host",
+    "credential": NO_TEXT,
+    "profile": NO_TEXT,
+    "credentialsFile": "relative",
+    "anonymous": "yes",
+    "caBundle": "relative",
+    "proxy": "ftp://host",
+    "plainHttp": "yes",
+}
+IMAGES: Mapping[str, Any] = {
+    "": "nonsense",
+    "source": "nonsense",
+    **{f"source.{name}": value for name, value in REGISTRY.items()},
+    "destination": "nonsense",
+    **{f"destination.{name}": value for name, value in REGISTRY.items()},
+    "all": "yes",
+    "images": "an image",
+    "imagesFile": NO_TEXT,
+    "imagesParameter": NO_TEXT,
+    "include": ["[a"],
+    "exclude": ["[a"],
+    "tagPattern": "[",
+    "semver": "the newest",
+    "newest": 0,
+    "platform": "a b",
+    "untagged": "yes",
+    "indexChildren": "yes",
+    "cosign": "yes",
+    "referrers": "yes",
+    "prefix": "UPPER/",
+    "rename": "nonsense",
+    "rename.0.from": NO_TEXT,
+    "rename.0.to": NO_TEXT,
+    "create": "yes",
+    "tagMutability": "nonsense",
+    "scanOnPush": "yes",
+    "encryption": "nonsense",
+    "kmsKey": "given without KMS",
+    "prune": "yes",
+    "maxDelete": 1.5,
+    "maxDeletePercent": 101,
+    "concurrency": 0,
+    "attempts": 0,
+}
 SCHEDULE: Mapping[str, Any] = {
     "": "nonsense",
     "once": "tomorrow",
@@ -102,6 +153,7 @@ TASK: Mapping[str, Any] = {
     "description": "x" * 2_001,
     "tags": ["two words"],
     **{f"spec.{name}".rstrip("."): value for name, value in SPEC.items()},
+    **{f"images.{name}".rstrip("."): value for name, value in IMAGES.items()},
     **{f"schedule.{name}".rstrip("."): value for name, value in SCHEDULE.items()},
     **{f"limits.{name}".rstrip("."): value for name, value in LIMITS.items()},
 }
@@ -222,8 +274,11 @@ def without_place(named: str) -> str:
 
 def by_url(good: dict[str, Any], where: Sequence[str]) -> None:
     """A location has its url instead of its parts."""
-    if "spec" in where:
-        good["input"]["spec"][where[-2]] = {}
+    good["input"][where[1]][where[-2]] = {}
+
+
+def by_name(good: dict[str, Any], _: Sequence[str]) -> None:
+    del good["input"]["images"]["all"]
 
 
 def without_cron(good: dict[str, Any], _: Sequence[str]) -> None:
@@ -237,6 +292,8 @@ def by_mail(good: dict[str, Any], where: Sequence[str]) -> None:
 
 ADAPTED: Sequence[tuple[frozenset[str], Callable[[dict[str, Any], Sequence[str]], None]]] = (
     (frozenset({"spec.source.url", "spec.destination.url", "spec.inventory.url"}), by_url),
+    (frozenset({"images.source.url", "images.destination.url"}), by_url),
+    (frozenset({"images.images"}), by_name),
     (frozenset({"schedule.once", "schedule.every"}), without_cron),
     (frozenset({"host", "port", "security", "sender", "recipients"}), by_mail),
 )
@@ -253,7 +310,7 @@ CASES = [(mutation, path) for mutation, paths in BAD.items() for path in paths]
 
 @pytest.mark.parametrize(("mutation", "path"), CASES, ids=[" ".join(pair) for pair in CASES])
 def test_bad_input_is_named_and_changes_nothing(desk: Desk, mutation: str, path: str) -> None:
-    asked = case(mutation, path, desk.good(mutation))
+    asked = case(mutation, path, desk.good(mutation, images=path.startswith("images")))
     query = written("mutation", mutation, {name: asked[name] for name in asked})
     before = taken(desk.world)
     answer = desk.client.ask(query, **asked)

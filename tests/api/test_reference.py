@@ -18,10 +18,14 @@ from tests.api.operations import SCHEMA, fields_of
 from transferhub.api import inputs, reference
 from transferhub.api.hub_graph import MUTATIONS, QUERIES
 from transferhub.api.inputs import DERIVED
-from transferhub.api.specs import spec_values, told_spec
+from transferhub.api.object_specs import spec_values
+from transferhub.api.specs import FORMS
 from transferhub.control.vault import SHAPES
 from transferhub.errors import InputError
 from transferhub.model.channel import KINDS
+from transferhub.plugins.images.registry_location import RegistryLocation
+from transferhub.plugins.images.spec import ImagesSpec
+from transferhub.plugins.images.spec import parse_spec as parse_images
 from transferhub.plugins.objects.location import Location
 from transferhub.plugins.objects.spec import ObjectsSpec, parse_spec
 
@@ -144,10 +148,75 @@ SPECS: list[Mapping[str, Any]] = [
 ]
 
 
+IMAGES: list[Mapping[str, Any]] = [
+    {"source": "registry.example.com:5000/team", "destination": "ecr://eu-west-1", "all": True},
+    {
+        "source": {"url": "public"},
+        "destination": {
+            "url": "111122223333.dkr.ecr.eu-west-1.amazonaws.com/mirror",
+            "credential": "keys",
+            "endpoint": "https://ecr.example.com",
+        },
+        "images": ["docker.io/nginx:1.27", "quay.example.com/a/b:ALL_TAGS"],
+        "rename": {"library/": "", "a/b": "c"},
+        "newest": 5,
+        "cosign": False,
+    },
+    {
+        "source": {"scheme": "registry", "host": "10.0.0.1:5000", "plain_http": True},
+        "destination": {"scheme": "ecr", "region": "cn-north-1", "account": "111122223333"},
+        "all": True,
+        "prune": True,
+        "max_delete": 50,
+    },
+]
+
+
+@pytest.mark.parametrize("values", IMAGES)
+def test_a_spec_of_images_that_is_told_can_be_given_back(values: Mapping[str, Any]) -> None:
+    form = FORMS["images"]
+    spec = parse_images(values)
+    told = form.told(spec.to_json())
+    kind = SCHEMA.type_map["ImagesSpecInput"]
+    assert isinstance(kind, GraphQLInputObjectType)
+    assert told.keys() <= kind.fields.keys()
+    assert parse_images(form.values(told)) == spec
+
+
+@pytest.mark.parametrize(
+    ("registry", "field"),
+    [
+        ({"url": "a host"}, "source.url"),
+        ({"host": "a host"}, "source.host"),
+        ({"host": "registry.example.com", "prefix": "a:b"}, "source.prefix"),
+        ({"scheme": "ecr", "region": "nowhere"}, "source.region"),
+        ({"scheme": "ecr", "region": "eu-west-1", "prefix": "a:b"}, "source.prefix"),
+        ({"scheme": "ecr", "region": "eu-west-1", "account": "1"}, "source.account"),
+        ({"scheme": "ftp", "host": "registry.example.com"}, "source.scheme"),
+        ({}, "source"),
+    ],
+)
+def test_a_fault_of_a_registry_is_of_the_part_that_was_given(
+    registry: Mapping[str, str], field: str
+) -> None:
+    form = FORMS["images"]
+    given = {"source": registry, "destination": {"url": "ecr://eu-west-1"}, "all": True}
+    with pytest.raises(InputError) as caught:
+        parse_images(form.values(given))
+    assert form.field(caught.value.field.removeprefix("spec."), given) == field
+
+
+def test_a_repository_has_one_new_name() -> None:
+    rename = [{"from": "a", "to": "b"}, {"from": "a", "to": "b"}, {"from": "a", "to": "c"}]
+    assert FORMS["images"].values({"rename": rename[:2]}) == {"rename": {"a": "b"}}
+    with pytest.raises(InputError, match="'a' has two names"):
+        FORMS["images"].values({"rename": rename})
+
+
 @pytest.mark.parametrize("values", SPECS)
 def test_a_spec_that_is_told_can_be_given_back(values: Mapping[str, Any]) -> None:
     spec = parse_spec(values)
-    told = told_spec(spec.to_json())
+    told = FORMS["objects"].told(spec.to_json())
     kind = SCHEMA.type_map["ObjectsSpecInput"]
     assert isinstance(kind, GraphQLInputObjectType)
     assert told.keys() <= kind.fields.keys()
@@ -181,5 +250,6 @@ def test_a_map_of_classes_that_is_none_is_refused(text: str) -> None:
 
 
 def test_fields_that_nobody_gives_are_few_and_known() -> None:
-    known = {*ObjectsSpec.model_fields, *Location.model_fields}
+    models = (ObjectsSpec, Location, ImagesSpec, RegistryLocation)
+    known = {name for model in models for name in model.model_fields}
     assert known >= DERIVED

@@ -294,7 +294,7 @@ async def test_a_preview_says_what_a_run_would_do(
     bucket: str,
     boto: Callable[[Endpoint], Boto],
 ) -> None:
-    found = await hub.places.preview(OPERATOR, "objects", spec)
+    found = await hub.places.preview(OPERATOR, spec)
     preview = found.preview
     assert found.complete
     assert (preview.scan.scanned_source, preview.copies, preview.bytes) == (3, 2, 200)
@@ -331,7 +331,7 @@ async def test_a_preview_that_takes_too_long_says_at_least(
     proxy.add(Stall(), operation="ListObjectsV2")
     source = {**spec["source"], "endpoint": endpoint.url}
     found = await hub.places.preview(
-        OPERATOR, "objects", {**spec, "source": source}, within=timedelta(milliseconds=1)
+        OPERATOR, {**spec, "source": source}, within=timedelta(milliseconds=1)
     )
     assert not found.complete
     assert found.preview.copies == 0
@@ -341,16 +341,14 @@ async def test_a_preview_that_takes_too_long_says_at_least(
 async def test_a_place_that_cannot_be_listed_is_told(hub: Hub, spec: Mapping[str, Any]) -> None:
     source = {**spec["source"], "url": "s3://no-such-bucket"}
     with pytest.raises(StoreError) as caught:
-        await hub.places.preview(OPERATOR, "objects", {**spec, "source": source})
+        await hub.places.preview(OPERATOR, {**spec, "source": source})
     assert caught.value.code == "no_bucket"
 
 
 async def test_a_preview_reaches_what_a_task_may(hub: Hub, spec: Mapping[str, Any]) -> None:
     given = {**spec, "destination": "file:///d"}
     with pytest.raises(InputError, match="allow_local"):
-        await hub.reaching(ReachRules()).preview(OPERATOR, "objects", given)
-    with pytest.raises(InputError, match="no kind of task"):
-        await hub.places.preview(OPERATOR, "image", spec)
+        await hub.reaching(ReachRules()).preview(OPERATOR, given)
 
 
 # Estimates
@@ -361,21 +359,19 @@ async def test_an_estimate_needs_no_look(hub: Hub) -> None:
         "source": {"url": "s3://a", "anonymous": True},
         "destination": {"url": "s3://b", "anonymous": True},
     }
-    small = await hub.places.estimate(
-        OPERATOR, "objects", given, objects=1_000_000, size=10_000_000_000
-    )
+    small = await hub.places.estimate(OPERATOR, given, objects=1_000_000, size=10_000_000_000)
     assert small.requests_of(RequestKind.PUT) == small.requests_of(RequestKind.GET) == 1_000_000
     assert small.requests_of(RequestKind.LIST) == 1_001
     assert small.cost == pytest.approx(
         5.0 + 0.4 + 1_001 * 0.005 / 1_000 + 10e9 / (1 << 30) * 0.09, rel=1e-6
     )
     given["part_size"] = 8 << 20  # type: ignore[assignment]
-    large = await hub.places.estimate(OPERATOR, "objects", given, objects=10, size=10 * (80 << 20))
+    large = await hub.places.estimate(OPERATOR, given, objects=10, size=10 * (80 << 20))
     assert large.requests_of(RequestKind.MULTIPART) == 10 * (10 + 2)
-    nothing = await hub.places.estimate(OPERATOR, "objects", given, objects=0, size=0)
+    nothing = await hub.places.estimate(OPERATOR, given, objects=0, size=0)
     assert (nothing.copies, nothing.bytes) == (0, 0)
     with pytest.raises(InputError) as caught:
-        await hub.places.estimate(OPERATOR, "objects", given, objects=-1, size=0)
+        await hub.places.estimate(OPERATOR, given, objects=-1, size=0)
     assert caught.value.field == "objects"
 
 
@@ -383,9 +379,9 @@ async def test_viewers_look_at_nothing(hub: Hub) -> None:
     places = hub.places
     for verb in (
         places.test_connection(VIEWER, {"url": "s3://b"}, Side.SOURCE),
-        places.preview(VIEWER, "objects", {}),
+        places.preview(VIEWER, {}),
         places.preview_task(VIEWER, TaskId("t")),
-        places.estimate(VIEWER, "objects", {}, objects=1, size=1),
+        places.estimate(VIEWER, {}, objects=1, size=1),
     ):
         with pytest.raises(AccessError):
             await verb

@@ -21,7 +21,7 @@ from transferhub.api import (
 from transferhub.api.argument_rule import INPUT
 from transferhub.api.graph import Graph, Resolver
 from transferhub.api.reading import SCALARS, Arguments, camel, refuse_unwritable, renamed
-from transferhub.api.specs import spec_field
+from transferhub.api.specs import named_spec
 from transferhub.control.hub import Hub
 from transferhub.errors import InputError
 from transferhub.model.people import Caller
@@ -46,6 +46,7 @@ QUERIES: Mapping[str, Resolver[Hub, Caller]] = {
     "audit": people.audit,
     "testConnection": places.test_connection,
     "preview": places.preview,
+    "previewImages": places.preview_images,
     "estimate": places.estimate,
     "taskEvents": task_events.status,
     "eventSetup": task_events.setup,
@@ -88,7 +89,7 @@ MUTATIONS: Mapping[str, Resolver[Hub, Caller]] = {
 
 _REACHES, _HASHES = 2_000, 500
 WEIGHTS: Mapping[str, int] = {
-    **dict.fromkeys(("testConnection", "preview", "testChannel"), _REACHES),
+    **dict.fromkeys(("testConnection", "preview", "previewImages", "testChannel"), _REACHES),
     **dict.fromkeys(("setUpEvents", "takeDownEvents"), _REACHES),
     **dict.fromkeys(("createUser", "setPassword", "changePassword"), _HASHES),
 }
@@ -96,7 +97,6 @@ WEIGHTS: Mapping[str, int] = {
 
 _FOLDER = Path(__file__).parent
 _IDENTS = frozenset({"task", "run", "token", "worker"})
-_SPEC = "spec."
 
 
 def open_graph() -> Graph[Hub, Caller]:
@@ -131,7 +131,4 @@ def _named(field: str, arguments: Arguments) -> str:
     root = field.partition(".")[0]
     if "id" in arguments and (root in _IDENTS or not arguments.keys() & {root, INPUT}):
         return "id"  # what is wrong is of what the id names
-    spec = arguments.get(INPUT, arguments).get("spec")
-    if field.startswith(_SPEC) and spec is not None:
-        return _SPEC + spec_field(field.removeprefix(_SPEC), spec)
-    return camel(field)
+    return named_spec(field, arguments.get(INPUT, arguments)) or camel(field)

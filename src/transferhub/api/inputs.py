@@ -13,14 +13,16 @@ from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 from pydantic.alias_generators import to_camel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from transferhub.model.channel import KINDS
+from transferhub.plugins.images.parameters import Parameters as ImagesParameters
+from transferhub.plugins.images.registry_location import RegistryLocation
 from transferhub.plugins.objects.location import Location
-from transferhub.plugins.objects.parameters import Parameters
+from transferhub.plugins.objects.parameters import Parameters as ObjectsParameters
 
 SCHEMA = Path(__file__).with_name("schema.graphql")
 
@@ -30,6 +32,7 @@ _END = "# end\n"
 DERIVED = frozenset(
     {
         "environment",
+        "images_file_sha256",
         "prefix_list_sha256",
         "manifest_sha256",
         "newer_than_given",
@@ -42,6 +45,7 @@ _MOST_INT = (1 << 31) - 1
 _TEXTS = {"newer_than", "older_than", "storage_class"}
 """Fields that people write as text, which the model's parser reads."""
 
+_PLACES: Mapping[type, str] = {Location: "LocationInput", RegistryLocation: "RegistryInput"}
 _NOTES = {
     "newer_than": " An age such as 7d, or a moment in ISO 8601.",
     "older_than": " An age such as 7d, or a moment in ISO 8601.",
@@ -53,12 +57,30 @@ _NOTES = {
 def written() -> str:
     """The input types, in the schema definition language."""
     inputs = (
-        ("ObjectsSpecInput", "The parameters of a task of kind OBJECTS.", _spec()),
+        (
+            "ObjectsSpecInput",
+            "The parameters of a task of kind OBJECTS.",
+            _fields(ObjectsParameters),
+        ),
         (
             "LocationInput",
             "A bucket with a prefix, or a folder: give its url, or the parts of it.",
-            _location(),
+            _place(Location, "Such as s3://BUCKET/PREFIX: scheme, bucket, prefix and path."),
         ),
+        (
+            "ImagesSpecInput",
+            "The parameters of a task of kind IMAGES.",
+            _fields(ImagesParameters),
+        ),
+        (
+            "RegistryInput",
+            "A registry of images with a prefix: give its url, or the parts of it.",
+            _place(
+                RegistryLocation,
+                "Such as ghcr.io/team or ecr://REGION: scheme, host, region and prefix.",
+            ),
+        ),
+        ("RenameInput", "What a repository, or a folder of them, is called elsewhere.", _rename()),
         ("ChannelInput", "A notification channel; its kind says which fields it has.", _channel()),
     )
     return "\n".join(_input(*one) for one in inputs)
@@ -82,21 +104,27 @@ def _input(name: str, described: str, entries: Iterable[_Entry]) -> str:
     return "\n".join((_quoted(described), f"input {name} {{", *lines, "}", ""))
 
 
-def _spec() -> Iterator[_Entry]:
-    for name, field in Parameters.model_fields.items():
+def _fields(parameters: type[BaseModel]) -> Iterator[_Entry]:
+    for name, field in parameters.model_fields.items():
         if name not in DERIVED:
             yield _entry(name, field)
 
 
-def _location() -> Iterator[_Entry]:
-    """Without defaults: a location that is a url alone may be reached as another one is."""
-    yield _Entry("url", "String", "Such as s3://BUCKET/PREFIX: scheme, bucket, prefix and path.")
-    for name, field in Location.model_fields.items():
+def _place(location: type[BaseModel], url: str) -> Iterator[_Entry]:
+    """Without defaults: one that is a url alone says the rest, or is reached as another one is."""
+    yield _Entry("url", "String", url)
+    for name, field in location.model_fields.items():
         if name not in DERIVED:
             entry = _entry(name, field)
             kind, _, default = entry.kind.partition(" = ")
             usual = f" Default: {json.loads(default)}." if default.startswith('"') else ""
             yield _Entry(entry.name, kind.removesuffix("!"), entry.described + usual)
+
+
+def _rename() -> Iterator[_Entry]:
+    """GraphQL has no maps."""
+    yield _Entry("from", "String!", "A repository, or a folder with its slash.")
+    yield _Entry("to", "String!", "Its name there; of a folder, an empty one drops it.")
 
 
 def _channel() -> Iterator[_Entry]:
@@ -149,7 +177,7 @@ def _is_small(field: FieldInfo) -> bool:
 
 def _literal(default: Any) -> str:  # noqa: ANN401 - any default
     """Empty where it goes without saying."""
-    if default in (None, "", (), PydanticUndefined) or isinstance(default, SecretStr):
+    if default in (None, "", (), {}, PydanticUndefined) or isinstance(default, SecretStr):
         return ""
     return json.dumps(default)
 
@@ -165,12 +193,14 @@ def _graphql(annotation: Any) -> str:  # noqa: ANN401 - any annotation
         return _graphql(only)
     if origin is tuple:
         return f"[{_graphql(arguments[0])}!]"
+    if origin is dict:
+        return "[RenameInput!]"
     return _named(annotation)
 
 
 def _named(kind: type) -> str:
-    if issubclass(kind, Location):
-        return "LocationInput"
+    if kind in _PLACES:
+        return _PLACES[kind]
     if issubclass(kind, bool):
         return "Boolean"
     return "Float" if issubclass(kind, int | float) else "String"

@@ -1,83 +1,93 @@
-"""The parameters of tasks, as the API takes and gives them."""
+"""The parameters of tasks of each kind, as the API takes and gives them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from pydantic.alias_generators import to_camel, to_snake
+from pydantic import BaseModel
 
-from transferhub.api.inputs import DERIVED
-from transferhub.api.reading import Json, camel
+from transferhub.api import image_specs, object_specs
+from transferhub.api.reading import Json
 from transferhub.errors import InputError
-from transferhub.plugins.objects.location import Location
-from transferhub.plugins.objects.parameters import Parameters
+from transferhub.plugins.images.parameters import Parameters as ImagesParameters
+from transferhub.plugins.objects.parameters import Parameters as ObjectsParameters
 
-_PLACES = ("source", "destination", "inventory")
+SPEC = "spec."
+"""How faults of parameters begin, whatever the argument is called that has them."""
 
-
-def spec_values(spec: Mapping[str, Any]) -> Json:
-    """The values for `parse_spec` of an ObjectsSpecInput; raises InputError."""
-    values = {to_snake(name): value for name, value in spec.items() if value is not None}
-    for place in _PLACES:
-        if place in values:
-            values[place] = location_values(values[place])
-    if values.get("inventory", {}).keys() == {"url"} and "inventory_key" not in values:
-        values["inventory"] = values["inventory"]["url"]  # of the manifest.json
-    if "storage_class" in values:
-        values["storage_class"] = _classes(values["storage_class"])
-    return values
+Fields = Mapping[str, Any]
 
 
-def location_values(location: Mapping[str, Any]) -> Json:
-    """The values for `Location.of` of a LocationInput."""
-    return {to_snake(name): value for name, value in location.items() if value is not None}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpecForm:
+    """How one kind of task is written.
+
+    Attributes:
+        argument: that has its parameters.
+        values: for the plugin's parser, of the argument; raises InputError.
+        field: of the argument, by the field of a fault and the argument.
+        told: a stored spec as the argument.
+        url: of a stored place, for people.
+    """
+
+    argument: str
+    parameters: type[BaseModel]
+    values: Callable[[Fields], Json]
+    field: Callable[[str, Fields], str]
+    told: Callable[[Fields], Json]
+    url: Callable[[Fields], str]
 
 
-def spec_field(field: str, spec: Mapping[str, Any]) -> str:
-    """The field of an ObjectsSpecInput that a fault of `parse_spec` is of."""
-    if field in Parameters.model_fields:
-        is_url = field in _PLACES and (spec.get(field) or {}).get("url") is not None
-        return f"{field}.url" if is_url else to_camel(field)
-    for place in _PLACES:
-        name = field.removeprefix(f"{place}_")
-        if name != field and name in Location.model_fields:
-            return f"{place}.{to_camel(name)}"
-    return camel(field)
+FORMS: Mapping[str, SpecForm] = {
+    "objects": SpecForm(
+        argument="spec",
+        parameters=ObjectsParameters,
+        values=object_specs.spec_values,
+        field=object_specs.spec_field,
+        told=object_specs.told_spec,
+        url=object_specs.told_url,
+    ),
+    "images": SpecForm(
+        argument="images",
+        parameters=ImagesParameters,
+        values=image_specs.spec_values,
+        field=image_specs.spec_field,
+        told=image_specs.told_spec,
+        url=image_specs.told_url,
+    ),
+}
 
 
-def told_spec(spec: Mapping[str, Any]) -> Json:
-    """A stored spec as an ObjectsSpecInput, which parses to the same spec."""
-    told = {to_camel(name): value for name, value in spec.items() if name not in DERIVED}
-    for place in _PLACES:
-        if spec.get(place):
-            told[place] = _told_location(spec[place])
-    for name in ("newer_than", "older_than"):
-        if spec.get(f"{name}_given"):
-            told[to_camel(name)] = spec[f"{name}_given"]
-    if isinstance(spec.get("storage_class"), Mapping):
-        pairs = spec["storage_class"].items()
-        told["storageClass"] = ",".join(f"{source}={target}" for source, target in pairs)
-    return told
+def kind_of(task: Fields) -> str:
+    """Which kind a TaskInput is of: it says so, or its parameters do.
+
+    Raises:
+        InputError: it has no parameters, or those of another kind.
+    """
+    given = [kind for kind, form in FORMS.items() if task.get(form.argument) is not None]
+    told = task.get("kind")
+    kind = told.lower() if told is not None else next(iter(given), "objects")
+    argument = FORMS[kind].argument
+    for other in given:
+        if other != kind:
+            raise InputError(
+                FORMS[other].argument,
+                f"is for tasks of kind {other.upper()}, and this one is of kind {kind.upper()},"
+                f" whose parameters are in {argument}",
+            )
+    if not given:
+        raise InputError(argument, f"is missing; a task of kind {kind.upper()} needs it")
+    return kind
 
 
-def told_url(location: Mapping[str, Any]) -> str:
-    """A stored location, for people."""
-    return Location.model_construct(**location).url
-
-
-def _told_location(location: Mapping[str, Any]) -> Json:
-    return {to_camel(name): value for name, value in location.items() if name not in DERIVED}
-
-
-def _classes(text: str) -> str | dict[str, str]:
-    """One class, or a map such as STANDARD=STANDARD_IA,*=STANDARD."""
-    if "=" not in text:
-        return text
-    pairs = (pair.partition("=") for pair in text.split(","))
-    classes = {source.strip(): target.strip() for source, _, target in pairs}
-    if not all((*classes, *classes.values())):
-        raise InputError(
-            "spec.storage_class", f"{text[:80]!r} is no map; write STANDARD=STANDARD_IA,*=STANDARD"
-        )
-    return classes
+def named_spec(field: str, asked: Fields) -> str | None:
+    """The field of the parameters among `asked` that a fault is of; None where it is of none."""
+    if not field.startswith(SPEC):
+        return None
+    for form in FORMS.values():
+        spec = asked.get(form.argument)
+        if spec is not None:
+            return f"{form.argument}.{form.field(field.removeprefix(SPEC), spec)}"
+    return None

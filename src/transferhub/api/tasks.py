@@ -19,7 +19,7 @@ from transferhub.api.reading import (
     whole,
 )
 from transferhub.api.runs import told_runs
-from transferhub.api.specs import spec_values, told_spec, told_url
+from transferhub.api.specs import FORMS, kind_of
 from transferhub.control.hub import Hub
 from transferhub.control.tasks import TaskDraft
 from transferhub.errors import InputError
@@ -30,6 +30,16 @@ from transferhub.model.run import Task, TaskId, TaskState
 
 EVENT_KINDS = {SourceKind.SQS: "QUEUE", SourceKind.WEBHOOK: "WEBHOOK"}
 """As the schema spells them."""
+
+_USUAL: Mapping[str, object] = {
+    "zone": "UTC",
+    "jitter": "0s",
+    "overlap": "SKIP",
+    "catchUp": "ONE",
+    "mostCaughtUp": 10,
+    "windows": [],
+}
+"""Defaults of a ScheduleInput, which GraphQL fills in where nothing is given."""
 
 _MOST_MOMENTS = 100
 
@@ -117,14 +127,15 @@ async def set_limits(hub: Hub, arguments: Arguments, caller: Caller) -> Json:
 def _draft(arguments: Arguments) -> TaskDraft:
     """Raises InputError where the parameters cannot even be told to the plugin."""
     task = arguments["input"]
-    schedule = task.get("schedule")
+    kind = kind_of(task)
+    form = FORMS[kind]
     return TaskDraft(
         name=task["name"],
-        kind=given(task, "kind", "OBJECTS").lower(),
-        spec=spec_values(task["spec"]),
+        kind=kind,
+        spec=form.values(task[form.argument]),
         description=given(task, "description", ""),
         tags=given(task, "tags", ()),
-        schedule={} if schedule is None else _schedule(schedule),
+        schedule=_schedule(task["schedule"] or {}) if "schedule" in task else None,
         limits=_limits(given(task, "limits", {})),
     )
 
@@ -135,7 +146,9 @@ def _limits(limits: Mapping[str, Any]) -> Json:
 
 
 def _schedule(schedule: Mapping[str, Any]) -> Json:
-    """For `Schedule.from_json`."""
+    """For `Schedule.from_json`; empty where it says nothing but defaults."""
+    if all(_USUAL.get(name, ...) == value for name, value in schedule.items()):
+        return {}
     document = {to_snake(name): value for name, value in schedule.items() if value is not None}
     for name in ("overlap", "catch_up"):
         if name in document:
@@ -170,6 +183,7 @@ async def _told_with_runs(hub: Hub, caller: Caller, tasks: Sequence[Task]) -> li
 
 
 def told_task(task: Task) -> Json:
+    form = FORMS[task.kind]
     return {
         "id": task.ident,
         "name": task.name,
@@ -177,9 +191,9 @@ def told_task(task: Task) -> Json:
         "description": task.description,
         "tags": list(task.tags),
         "owner": task.owner,
-        "source": told_url(task.spec["source"]),
-        "destination": told_url(task.spec["destination"]),
-        "spec": told_spec(task.spec),
+        "source": form.url(task.spec["source"]),
+        "destination": form.url(task.spec["destination"]),
+        "spec": form.told(task.spec),
         "events": told_events(task.events),
         "schedule": _told_schedule(task.schedule) if task.schedule else None,
         "limits": dict(task.limits),

@@ -16,6 +16,10 @@ from transferhub.control.tasks import find_task
 from transferhub.errors import InputError
 from transferhub.model.people import Caller, Role
 from transferhub.model.run import TaskId
+from transferhub.plugins.images.plan import Plan
+from transferhub.plugins.images.registry_location import RegistryLocation
+from transferhub.plugins.images.spec import ImagesSpec
+from transferhub.plugins.images.spec import parse_spec as parse_images
 from transferhub.plugins.objects.estimate import Preview
 from transferhub.plugins.objects.location import Location
 from transferhub.plugins.objects.spec import ObjectsSpec, parse_spec
@@ -60,7 +64,7 @@ class Step:
     """How one trial went.
 
     Attributes:
-        permission: what it takes, such as "s3:PutObject"; "" of a folder.
+        permission: what it takes, such as "s3:PutObject" or "pull"; "" of a folder.
         code: of docs/errors.md; "" where it did not fail.
         message: a sentence: what was found, or what is wrong and what to do.
     """
@@ -74,10 +78,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionTest:
-    """How a location can be used.
+    """How a location or a registry can be used.
 
     Attributes:
-        url: of the location.
+        url: of it.
         credentials: where they come from, without secrets.
     """
 
@@ -108,8 +112,14 @@ class Looks(Protocol):
     async def test(self, location: Location) -> ConnectionTest:
         """A probe that is written is deleted again, whatever fails."""
 
+    async def test_registry(self, registry: RegistryLocation) -> ConnectionTest:
+        """An upload that is begun is cancelled again; nothing is deleted."""
+
     async def preview(self, spec: ObjectsSpec, within: timedelta) -> Forecast:
         """What of both sides could be listed in that time."""
+
+    async def plan(self, spec: ImagesSpec, within: timedelta) -> Plan:
+        """Raises TransientError, code "timeout", where it takes longer."""
 
     def estimate(self, spec: ObjectsSpec, *, objects: int, size: int) -> Preview:
         """Of so many objects of `size` bytes together, without a look."""
@@ -142,41 +152,77 @@ class Places:
         there = Location.of(location, field=side.value, environment=side.value)
         there = await self._reach.pinned_location(there)
         if side is Side.DESTINATION:
-            after = {"credential": there.credential, "endpoint": there.endpoint}
-            await self._journal.note(caller, "connection.test", there.url, after=after)
+            await self._note(caller, there)
         async with self._turns:
             return await self._looks.test(there)
+
+    async def test_registry(
+        self, caller: Caller, registry: Mapping[str, Any], side: Side
+    ) -> ConnectionTest:
+        """The same of a registry, in which nothing is left: of a destination, an upload is begun
+        and cancelled.
+
+        Args:
+            registry: as `RegistryLocation.of` reads it.
+        """
+        authorise(caller, Role.OPERATOR)
+        there = RegistryLocation.of(registry, field=side.value, environment=side.value)
+        there = await self._reach.pinned_location(there)
+        if side is Side.DESTINATION:
+            await self._note(caller, there)
+        async with self._turns:
+            return await self._looks.test_registry(there)
+
+    async def _note(self, caller: Caller, there: Location | RegistryLocation) -> None:
+        after = {"credential": there.credential, "endpoint": there.endpoint}
+        await self._journal.note(caller, "connection.test", there.url, after=after)
 
     async def preview(
         self,
         caller: Caller,
-        kind: str,
         spec: Mapping[str, Any],
         *,
         within: timedelta = PREVIEW_WITHIN,
     ) -> Forecast:
-        """What a run of a task with this spec would do; changes nothing.
+        """What a run of a task of objects with this spec would do; changes nothing.
 
         Args:
-            kind, spec: as of a `TaskDraft`; faults are of fields of the spec.
+            spec: as of a `TaskDraft`; faults are of fields of it.
             within: PREVIEW_WITHIN at most.
 
         Raises:
             InputError, StoreError
         """
         authorise(caller, Role.OPERATOR)
-        return await self._preview(_parsed(kind, spec), within)
+        return await self._preview(parse_spec(spec), within)
 
     async def preview_task(
         self, caller: Caller, ident: TaskId, *, within: timedelta = PREVIEW_WITHIN
     ) -> Forecast:
-        """What a run of the task would do now."""
+        """What a run of the task would do now; raises InputError where it moves no objects."""
         authorise(caller, Role.OPERATOR)
-        task = await find_task(self._store, ident)
-        return await self._preview(_parsed(task.kind, task.spec), within)
+        return await self._preview(parse_spec(await self._spec(ident, ObjectsSpec.kind)), within)
+
+    async def plan(
+        self, caller: Caller, spec: Mapping[str, Any], *, within: timedelta = PREVIEW_WITHIN
+    ) -> tuple[Plan, ImagesSpec]:
+        """What a run of a task of images with this spec would do, and the spec; changes nothing.
+
+        Raises:
+            InputError, StoreError: also where it takes longer.
+        """
+        authorise(caller, Role.OPERATOR)
+        return await self._plan(parse_images(spec), within)
+
+    async def plan_task(
+        self, caller: Caller, ident: TaskId, *, within: timedelta = PREVIEW_WITHIN
+    ) -> tuple[Plan, ImagesSpec]:
+        """The same of a task; raises InputError where it moves no images."""
+        authorise(caller, Role.OPERATOR)
+        return await self._plan(parse_images(await self._spec(ident, ImagesSpec.kind)), within)
 
     async def estimate(
-        self, caller: Caller, kind: str, spec: Mapping[str, Any], *, objects: int, size: int
+        self, caller: Caller, spec: Mapping[str, Any], *, objects: int, size: int
     ) -> Preview:
         """What copying so many objects takes, with nothing reached.
 
@@ -187,15 +233,20 @@ class Places:
         for field, value, most in (("objects", objects, MOST_OBJECTS), ("size", size, MOST_BYTES)):
             if not 0 <= value <= most:
                 raise InputError(field, f"must be 0 to {most:,}")
-        return self._looks.estimate(_parsed(kind, spec), objects=objects, size=size)
+        return self._looks.estimate(parse_spec(spec), objects=objects, size=size)
 
     async def _preview(self, spec: ObjectsSpec, within: timedelta) -> Forecast:
         spec = await self._reach.pinned(spec)
         async with self._turns:
             return await self._looks.preview(spec, min(within, PREVIEW_WITHIN))
 
+    async def _plan(self, spec: ImagesSpec, within: timedelta) -> tuple[Plan, ImagesSpec]:
+        spec = await self._reach.pinned(spec)
+        async with self._turns:
+            return await self._looks.plan(spec, min(within, PREVIEW_WITHIN)), spec
 
-def _parsed(kind: str, spec: Mapping[str, Any]) -> ObjectsSpec:
-    if kind != ObjectsSpec.kind:
-        raise InputError("kind", f"{kind!r} is no kind of task; write {ObjectsSpec.kind}")
-    return parse_spec(spec)
+    async def _spec(self, ident: TaskId, kind: str) -> Mapping[str, Any]:
+        task = await find_task(self._store, ident)
+        if task.kind != kind:
+            raise InputError("task", f"is of kind {task.kind}, and is looked at in another way")
+        return task.spec

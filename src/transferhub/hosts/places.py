@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from hashlib import md5
@@ -18,16 +18,23 @@ from transferhub.errors import (
     CorruptError,
     DeniedError,
     NotFoundError,
-    TransferHubError,
+    TransientError,
     UnsupportedError,
 )
 from transferhub.hosts.credentials import Lent
+from transferhub.hosts.images import ImagesKind
 from transferhub.hosts.lending import Lender
 from transferhub.hosts.looking import Looker
+from transferhub.hosts.registries import describe_login, open_side
+from transferhub.hosts.registry_trials import registry_steps
 from transferhub.hosts.stores import describe_credentials, open_store
+from transferhub.hosts.trials import WAIT, skipped, tried
 from transferhub.model.clock import utc_now
 from transferhub.model.objects import Attributes, ObjectEntry, WriteOptions
 from transferhub.model.transfer import ScanCounts
+from transferhub.plugins.images.plan import Plan
+from transferhub.plugins.images.registry_location import RegistryLocation
+from transferhub.plugins.images.spec import ImagesSpec
 from transferhub.plugins.objects.estimate import Preview
 from transferhub.plugins.objects.location import Location
 from transferhub.plugins.objects.prices import load_prices
@@ -38,8 +45,8 @@ from transferhub.stores.base import ObjectStore
 PROBE = "dth-connection-test-"
 """How the key of a probe begins, after the location's prefix."""
 
-_STEP = timedelta(seconds=10)
-"""Longest wait for each trial."""
+_PATIENCE = timedelta(seconds=3)
+"""With a registry that does not answer, so that what is wrong is told and not that time is up."""
 
 _BODY = b"Data Transfer Hub tested whether it may write here. This object can be deleted.\n"
 _PERMISSIONS = {
@@ -71,7 +78,7 @@ class HostLooks:
         self._folder = folder
         self._env = env
         self._lender = lender
-        self._tuning = replace(tuning, processes=1, patience=_STEP, timeout=_STEP)
+        self._tuning = replace(tuning, processes=1, patience=WAIT, timeout=WAIT)
         self._prices = prices
 
     async def test(self, location: Location) -> ConnectionTest:
@@ -81,12 +88,36 @@ class HostLooks:
             steps = await _Attempt(store, location).steps()
         return ConnectionTest(url=location.url, credentials=chosen.described, steps=steps)
 
+    async def test_registry(self, registry: RegistryLocation) -> ConnectionTest:
+        lent = await self._lender.lend([registry])
+        login = describe_login(registry, self._env, lent)
+        tuning = replace(self._tuning, patience=_PATIENCE)
+        opener = open_side(registry, env=self._env, tuning=tuning, lent=lent)
+        steps = await registry_steps(opener, registry)
+        return ConnectionTest(url=registry.url, credentials=login.described, steps=steps)
+
     async def preview(self, spec: ObjectsSpec, within: timedelta) -> Forecast:
         lent = await self._lender.lend(spec.reaches.values())
         looker = Looker(self._folder, self._env, talk=_silent, lent=lent)
         table = load_prices(self._prices)
         preview, complete = await looker.glance(spec.as_of(utc_now()), self._tuning, table, within)
         return Forecast(preview=preview, complete=complete)
+
+    async def plan(self, spec: ImagesSpec, within: timedelta) -> Plan:
+        lent = await self._lender.lend(spec.reaches.values())
+        looked = ImagesKind().open(
+            spec, self._tuning, self._env, lent=lent, folder=self._folder, looking=True
+        )
+        async with aclosing(looked):
+            try:
+                async with asyncio.timeout(within.total_seconds()):
+                    return await looked.survey()
+            except TimeoutError:
+                raise TransientError(
+                    f"Both registries were not looked through within {within.seconds} seconds;"
+                    " give it more, or name fewer images.",
+                    code="timeout",
+                ) from None
 
     def estimate(self, spec: ObjectsSpec, *, objects: int, size: int) -> Preview:
         sample = WorkSample(spec)
@@ -98,7 +129,7 @@ class HostLooks:
     async def _opened(self, location: Location, lent: Lent) -> AsyncIterator[ObjectStore]:
         """A destination's folder that is not there stays so."""
         store = open_store(
-            location, env=self._env, lent=lent, timeout=_STEP, looking=_is_missing(location)
+            location, env=self._env, lent=lent, timeout=WAIT, looking=_is_missing(location)
         )
         try:
             yield store
@@ -122,16 +153,16 @@ class _Attempt:
             trials = [Trial.READ]
         listed = await self._tried(Trial.LIST, self._list())
         if listed.outcome is Outcome.FAILED and listed.code != DeniedError.default_code:
-            return [listed, *(_skipped(trial, "listing failed") for trial in trials)]
+            return [listed, *(skipped(trial, "listing failed") for trial in trials)]
         if _is_missing(self._location):
-            return [listed, *(_skipped(trial, _NOT_THERE) for trial in trials)]
+            return [listed, *(skipped(trial, _NOT_THERE) for trial in trials)]
         if trials == [Trial.READ]:
             return [listed, await self._read_source()]
         return [listed, *await self._probed()]
 
     async def _read_source(self) -> Step:
         if self._first is None:
-            return _skipped(Trial.READ, "there is no object to read")
+            return skipped(Trial.READ, "there is no object to read")
         return await self._tried(Trial.READ, self._read(self._first))
 
     async def _probed(self) -> list[Step]:
@@ -142,29 +173,21 @@ class _Attempt:
             if written.outcome is Outcome.OK:
                 read = await self._tried(Trial.READ, self._read_probe())
             else:
-                read = _skipped(Trial.READ, "nothing was written")
+                read = skipped(Trial.READ, "nothing was written")
         finally:
             if written is None or not _is_refused(written):
                 deleted = await self._tried(Trial.DELETE, self._delete())
             else:
-                deleted = _skipped(Trial.DELETE, "nothing was written")
+                deleted = skipped(Trial.DELETE, "nothing was written")
         return [written, read, deleted]
 
     async def _tried(self, trial: Trial, work: Awaitable[str]) -> Step:
         permission = "" if self._location.scheme == "file" else _PERMISSIONS[trial]
-        outcome, code = Outcome.FAILED, ""
-        try:
-            async with asyncio.timeout(_STEP.total_seconds()):
-                message = await work
-                outcome = Outcome.OK
-        except TimeoutError:
-            code = "timeout"
-            message = f"No answer came within {_STEP.seconds} seconds; check the endpoint."
-        except TransferHubError as error:
-            code, message = error.code, error.message
-        if trial is Trial.DELETE and outcome is Outcome.FAILED:
-            message += f" The probe {self._probe!r} may still be there."
-        return Step(trial=trial, outcome=outcome, permission=permission, code=code, message=message)
+        step = await tried(trial, work, permission=permission)
+        if trial is Trial.DELETE and step.outcome is Outcome.FAILED:
+            left = f"{step.message} The probe {self._probe!r} may still be there."
+            return replace(step, message=left)
+        return step
 
     # The trials; each returns what was found
 
@@ -211,10 +234,6 @@ def _is_refused(written: Step) -> bool:
     """Whether there is surely no probe."""
     refusals = (DeniedError, NotFoundError, UnsupportedError)
     return written.code in {"no_bucket", *(kind.default_code for kind in refusals)}
-
-
-def _skipped(trial: Trial, why: str) -> Step:
-    return Step(trial=trial, outcome=Outcome.SKIPPED, message=why)
 
 
 def _is_missing(location: Location) -> bool:

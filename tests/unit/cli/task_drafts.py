@@ -1,12 +1,13 @@
 """Tasks for Hypothesis, as people may write them."""
 
+import json
 from typing import Any
 
 from hypothesis import strategies as st
 
 from tests.unit.model.schedules import schedules
+from transferhub.cli.tasks.kinds import KINDS
 from transferhub.errors import InputError
-from transferhub.plugins.objects.spec import parse_spec
 
 WORDS = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=12)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
@@ -56,18 +57,73 @@ def specs() -> st.SearchStrategy[dict[str, Any]]:
             "keep_metadata": st.booleans(),
         },
     )
-    return fields.map(_kept).filter(bool)
+    return fields.map(lambda given: _kept("objects", given)).filter(bool)
 
 
-def _kept(fields: dict[str, Any]) -> dict[str, Any]:
+def _registry(text: str) -> st.SearchStrategy[dict[str, Any]]:
+    reached = st.fixed_dictionaries(
+        {},
+        optional={
+            "credential": WORDS,
+            "ca_bundle": st.just("/etc/ca.pem"),
+            "proxy": st.just("http://127.0.0.1:3128"),
+        },
+    )
+    return reached.map(lambda how: {"url": text, **how})
+
+
+ECR = "111122223333.dkr.ecr.eu-west-1.amazonaws.com/mirror"
+REPOSITORIES = st.sampled_from(["app", "team/app", "team/secret-keeper", "007", "1e5"])
+IMAGES = st.lists(
+    REPOSITORIES.map(lambda name: f"{name}:v1") | REPOSITORIES, min_size=1, max_size=3, unique=True
+)
+
+
+def image_specs() -> st.SearchStrategy[dict[str, Any]]:
+    """The same of images."""
+    sources = st.sampled_from(
+        ["registry.example.com:5000/team", "ecr://eu-west-1", "10.0.0.1:5000"]
+    )
+    targets = st.sampled_from([ECR, "ecr://cn-north-1/mirror", "registry.example.org"])
+    fields = st.fixed_dictionaries(
+        {"source": sources.flatmap(_registry), "destination": targets.flatmap(_registry)},
+        optional={
+            "images": IMAGES | IMAGES.map(", ".join),
+            "all": st.booleans(),
+            "include": st.lists(st.sampled_from(["team/**", "*:v1.*"]), max_size=2),
+            "tag_pattern": st.sampled_from(["v.*", "007"]),
+            "semver": st.sampled_from([">=1.2 <2", "~1.27"]),
+            "newest": st.integers(1, 100),
+            "platform": st.just("linux/amd64"),
+            "cosign": st.booleans(),
+            "prefix": st.sampled_from(["mirror", "a/b/"]),
+            "rename": st.dictionaries(REPOSITORIES, st.sampled_from(["x", "y/z"]), max_size=2),
+            "prune": st.booleans(),
+            "max_delete_percent": st.floats(0, 100),
+            "concurrency": st.integers(1, 100),
+        },
+    )
+    return fields.map(lambda given: _kept("images", given)).filter(bool)
+
+
+def _kept(kind: str, fields: dict[str, Any]) -> dict[str, Any]:
     try:
-        return parse_spec(fields).to_json()
+        kept: dict[str, Any] = json.loads(json.dumps(KINDS[kind].parse(fields).to_json()))
     except InputError:
         return {}
+    return kept
+
+
+USUAL: dict[str, st.SearchStrategy[Any]] = {"objects": st.just({}), "images": st.none()}
+SPECS = {"objects": specs(), "images": image_specs()}
 
 
 def tasks() -> st.SearchStrategy[dict[str, Any]]:
     """The fields of a TaskDraft, as a task keeps them."""
+    return st.sampled_from(sorted(SPECS)).flatmap(_tasks)
+
+
+def _tasks(kind: str) -> st.SearchStrategy[dict[str, Any]]:
     limits = st.fixed_dictionaries(
         {},
         optional={
@@ -79,13 +135,15 @@ def tasks() -> st.SearchStrategy[dict[str, Any]]:
     return st.fixed_dictionaries(
         {
             "name": NAMES.map(str.strip),
-            "kind": st.just("objects"),
-            "spec": specs(),
+            "kind": st.just(kind),
+            "spec": SPECS[kind],
             "description": DESCRIPTIONS.map(str.strip),
             "tags": st.lists(
                 NAMES.filter(lambda tag: not set(tag) & set(" ,")), max_size=4, unique=True
             ),
-            "schedule": st.just({}) | schedules().map(lambda schedule: schedule.to_json()),
+            "schedule": st.just({})
+            | USUAL[kind]
+            | schedules().map(lambda schedule: schedule.to_json()),
             "limits": limits,
         }
     )

@@ -6,12 +6,12 @@ from typing import Any
 from hypothesis import given
 
 from tests.unit.cli.task_drafts import tasks
-from transferhub.api.specs import spec_values, told_spec
+from transferhub.api.specs import FORMS
 from transferhub.cli.tasks.definition import definition
+from transferhub.cli.tasks.kinds import KINDS
 from transferhub.control.tasks import TaskDraft
 from transferhub.hosts.remote.answers import known_spec
 from transferhub.hosts.remote.inputs import task_input
-from transferhub.plugins.objects.spec import parse_spec
 
 
 def without_ages(spec: dict[str, Any]) -> dict[str, Any]:
@@ -22,9 +22,11 @@ def without_ages(spec: dict[str, Any]) -> dict[str, Any]:
 
 @given(tasks())
 def test_a_spec_goes_to_a_hub_and_comes_back(fields: dict[str, Any]) -> None:
-    sent = task_input(definition(TaskDraft(**fields)))
-    kept = parse_spec(spec_values(json.loads(json.dumps(sent))["spec"])).to_json()
+    kind = fields["kind"]
+    form, parse = FORMS[kind], KINDS[kind].parse
+    sent = json.loads(json.dumps(task_input(definition(TaskDraft(**fields)))))
+    kept = json.loads(json.dumps(parse(form.values(sent[form.argument])).to_json()))
     assert without_ages(kept) == without_ages(fields["spec"])
 
-    back = parse_spec(known_spec(json.loads(json.dumps(told_spec(kept))))).to_json()
+    back = parse(known_spec(kind, json.loads(json.dumps(form.told(kept))))).to_json()
     assert without_ages(back) == without_ages(fields["spec"])

@@ -6,24 +6,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from transferhub.cli.tasks.kinds import KINDS
 from transferhub.control.tasks import TaskDraft, faults_of_words
+from transferhub.control.usual import INTERVALS, is_usual
 from transferhub.errors import InputError
 from transferhub.model.faults import flatten, raise_faults, suggest
 from transferhub.model.limits import TaskLimits
 from transferhub.model.run import Task
 from transferhub.model.schedule import DAYS, EPOCH, Schedule
-from transferhub.plugins.objects.location import Location
-from transferhub.plugins.objects.spec import parse_spec
 
 Definition = Mapping[str, Any]
 """JSON values, by the fields of a TaskDraft."""
 
-KINDS = {"objects": parse_spec}
-
-_WHERE = ("scheme", "bucket", "prefix", "path", "environment")
-"""Fields of a Location that its URL and its side say."""
-
-_AGES = ("newer_than", "older_than")
 _SPANS = {"d": 86_400, "h": 3_600, "m": 60}
 _POWERS = {"GB": 10**9, "MB": 10**6, "KB": 10**3}
 _SCHEDULE_DEFAULTS = {
@@ -45,14 +39,15 @@ def checked(draft: TaskDraft) -> TaskDraft:
     """
     faults = list(faults_of_words(draft))
     spec: Mapping[str, Any] = {}
-    schedule: Mapping[str, Any] = {}
+    schedule: Mapping[str, Any] | None = None if draft.kind in INTERVALS else {}
     limits: Mapping[str, Any] = {}
     try:
         spec = _spec(draft)
     except InputError as error:
         faults.append(error)
     try:
-        schedule = Schedule.from_json(draft.schedule).to_json() if draft.schedule else {}
+        if draft.schedule is not None:
+            schedule = Schedule.from_json(draft.schedule).to_json() if draft.schedule else {}
     except InputError as error:
         faults.append(error)
     try:
@@ -72,12 +67,12 @@ def checked(draft: TaskDraft) -> TaskDraft:
 
 
 def _spec(draft: TaskDraft) -> Mapping[str, Any]:
-    parse = KINDS.get(draft.kind)
-    if parse is None:
+    kind = KINDS.get(draft.kind)
+    if kind is None:
         hint = suggest(draft.kind, KINDS) or f"; there is {' and '.join(KINDS)}"
         raise InputError("kind", f"{draft.kind!r} is no kind of task{hint}")
     try:
-        return parse(draft.spec).to_json()
+        return kind.parse(draft.spec).to_json()
     except InputError as error:
         raise_faults(
             InputError(f"spec.{one.field}", one.message.removeprefix(f"{one.field}: "))
@@ -87,57 +82,19 @@ def _spec(draft: TaskDraft) -> Mapping[str, Any]:
 
 
 def definition(of: Task | TaskDraft) -> Definition:
-    """Of a task as it is kept."""
-    fields = {
+    """Of a task as it is kept; the schedule is left out where it is what is usual of the kind."""
+    fields: Mapping[str, Any] = {
         "kind": of.kind,
         "name": of.name,
         "description": of.description,
         "tags": list(of.tags),
-        "schedule": _schedule(of.schedule),
-        "limits": _limits(of.limits),
     }
-    return {
-        **{name: value for name, value in fields.items() if value},
-        "spec": _objects(of.spec) if of.kind == "objects" else dict(of.spec),
-    }
-
-
-# Specs
-
-
-def _objects(spec: Mapping[str, Any]) -> dict[str, Any]:
-    fields = dict(spec)
-    for side in ("source", "destination"):
-        fields[side] = _place(spec[side])
-    if "inventory" in spec:
-        _inventory(spec, fields)
-    for name in _AGES:
-        age = fields.pop(f"{name}_given", "")
-        if age:
-            fields[name] = age
-    return fields
-
-
-def _place(location: Mapping[str, Any]) -> str | dict[str, Any]:
-    """A URL; with the fields that say how it is reached, where there are any."""
-    fields = _reached(location)
-    return fields if len(fields) > 1 else str(fields["url"])
-
-
-def _reached(location: Mapping[str, Any]) -> dict[str, Any]:
-    how = {name: value for name, value in location.items() if name not in _WHERE}
-    return {"url": Location.model_validate(location).url, **how}
-
-
-def _inventory(spec: Mapping[str, Any], fields: dict[str, Any]) -> None:
-    """One URL, where it is reached as the source is."""
-    at, source = (Location.model_validate(spec[name]) for name in ("inventory", "source"))
-    reach = source if source.scheme == at.scheme else Location(scheme=at.scheme)
-    where = {name: getattr(at, name) for name in ("bucket", "prefix", "path")}
-    if at == reach.model_copy(update=where):
-        fields["inventory"] = at.url.rstrip("/") + "/" + fields.pop("inventory_key")
-    else:
-        fields["inventory"] = _reached(spec["inventory"])
+    told: dict[str, Any] = {name: value for name, value in fields.items() if value}
+    if of.schedule is not None and not is_usual(of.kind, of.schedule):
+        told["schedule"] = _schedule(of.schedule)
+    if limits := _limits(of.limits):
+        told["limits"] = limits
+    return {**told, "spec": KINDS[of.kind].written(of.spec)}
 
 
 # Schedules and limits

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from transferhub.cli.tasks.definition import Definition, checked, definition
+from transferhub.cli.tasks.kinds import KINDS
 from transferhub.cli.tasks.yaml import Document, read_documents, write_documents
 from transferhub.control.tasks import TaskDraft
 from transferhub.errors import InputError
 from transferhub.model.faults import flatten, raise_faults, suggest
 from transferhub.model.run import Task
-from transferhub.plugins.objects.parameters import Parameters
 
 Value = TypeVar("Value")
 
@@ -25,7 +25,9 @@ FIELDS = ("kind", "name", "description", "tags", "schedule", "limits", "spec")
 _STDIN = "stdin"
 _LARGEST = 1 << 20
 _SUFFIXES = (".yaml", ".yml", ".json")
-_SIDES = ("source", "destination", "inventory")
+_NONE: Sequence[object] = (None, "none", {})
+"""What a schedule may be of a task that has none, where tasks of its kind usually have one."""
+
 _SECRET = re.compile(r"access_key|secret|session_token|password|passphrase", re.IGNORECASE)
 _REFUSED = (
     "a task file holds no secrets; store them with dth credential put, and name the credential here"
@@ -137,8 +139,11 @@ def _draft(value: object) -> TaskDraft:
         if name not in FIELDS
     ]
     faults += [InputError(name, "is missing") for name in NEEDED if value.get(name) is None]
-    faults += _secrets(value)
+    free = {f"spec.{name}" for name in KINDS[kind].free} if (kind := _kind(value)) else set()
+    faults += _secrets(value, free)
     given = {name: inner for name, inner in value.items() if name in FIELDS and inner is not None}
+    if "schedule" in value and value["schedule"] in _NONE:
+        given["schedule"] = {}
     faults += _shapes(given)
     raise_faults(faults)
     draft = TaskDraft(**given)
@@ -157,18 +162,30 @@ def _shapes(given: Mapping[str, Any]) -> Iterator[InputError]:
             yield InputError(name, "has no fields; write them below it, indented")
 
 
-def _secrets(value: object, path: str = "") -> Iterator[InputError]:
-    """Fields whose names tell of a secret. What they hold is repeated nowhere."""
+def _kind(document: object) -> str:
+    """The kind of a task that may be anything; "" where there is none such."""
+    told = document.get("kind") if isinstance(document, Mapping) else None
+    return told if isinstance(told, str) and told in KINDS else ""
+
+
+def _secrets(value: object, free: Collection[str], path: str = "") -> Iterator[InputError]:
+    """Fields whose names tell of a secret. What they hold is repeated nowhere.
+
+    Args:
+        free: paths of fields whose own fields are no one's names.
+    """
+    if path in free:
+        return
     if isinstance(value, Mapping):
         for name, inner in value.items():
             below = f"{path}.{name}" if path else str(name)
             if _SECRET.search(str(name)):
                 yield InputError(below, _REFUSED)
             else:
-                yield from _secrets(inner, below)
+                yield from _secrets(inner, free, below)
     elif isinstance(value, list):
         for number, inner in enumerate(value):
-            yield from _secrets(inner, f"{path}.{number}")
+            yield from _secrets(inner, free, f"{path}.{number}")
 
 
 def _twice(tasks: Sequence[TaskFile]) -> Iterator[InputError]:
@@ -183,7 +200,8 @@ def _twice(tasks: Sequence[TaskFile]) -> Iterator[InputError]:
 
 
 def _located(error: InputError, file: str, document: Document) -> InputError:
-    faults = sorted(flatten([error]), key=lambda fault: document.line_of(_path(fault.field)))
+    kind = _kind(document.value)
+    faults = sorted(flatten([error]), key=lambda fault: document.line_of(_path(fault.field, kind)))
     found = [_at_line(fault, file, document) for fault in faults]
     try:
         raise_faults(found)
@@ -193,22 +211,22 @@ def _located(error: InputError, file: str, document: Document) -> InputError:
 
 
 def _at_line(fault: InputError, file: str, document: Document) -> InputError:
-    path = _path(fault.field)
+    path = _path(fault.field, _kind(document.value))
     sentence = fault.message.removeprefix(f"{fault.field}: ")
     where = f"{file}:{document.line_of(path)}"
     return InputError(f"{where}: {path}" if path else where, sentence, code=fault.code)
 
 
-def _path(field: str) -> str:
+def _path(field: str, kind: str) -> str:
     """`spec.source_endpoint`, a fault of a location, as the file writes it.
 
-    >>> _path("spec.source_endpoint"), _path("spec.destination_prefix")
+    >>> _path("spec.source_endpoint", "objects"), _path("spec.destination_prefix", "objects")
     ('spec.source.endpoint', 'spec.destination_prefix')
     """
     name = field.removeprefix("spec.")
-    if name == field or name in Parameters.model_fields:
+    if name == field or not kind or name in KINDS[kind].model.model_fields:
         return field
-    side = next((side for side in _SIDES if name.startswith(f"{side}_")), "")
+    side = next((side for side in KINDS[kind].places if name.startswith(f"{side}_")), "")
     return f"spec.{side}.{name.removeprefix(f'{side}_')}" if side else field
 
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from transferhub.cli.tasks.files import NEEDED
+from transferhub.cli.tasks.kinds import KINDS
+from transferhub.control.usual import INTERVALS
 from transferhub.model.limits import TaskLimits
 from transferhub.model.schedule import (
     DAYS,
@@ -15,7 +17,6 @@ from transferhub.model.schedule import (
     Overlap,
     WindowKind,
 )
-from transferhub.plugins.objects.spec import ObjectsSpec
 
 Schema = dict[str, Any]
 
@@ -28,7 +29,10 @@ _TIMINGS = ("once", "every", "cron")
 
 def task_schema() -> Schema:
     """Of one document; what it accepts is still checked by `dth task apply`."""
-    spec = _spec()
+    specs = {kind: _spec(kind) for kind in KINDS}
+    defs: Schema = {}
+    for spec in specs.values():
+        defs |= spec.pop("$defs")
     return {
         "$schema": _DRAFT,
         "title": "A task of Data Transfer Hub",
@@ -36,7 +40,7 @@ def task_schema() -> Schema:
         "additionalProperties": False,
         "required": list(NEEDED),
         "properties": {
-            "kind": {"const": "objects", "description": "What is moved."},
+            "kind": {"enum": list(KINDS), "description": "What is moved."},
             "name": _text("Tells it from other tasks; apply finds it by this.", 1, 200),
             "description": _text("For people.", 0, 2_000),
             "tags": {
@@ -47,45 +51,68 @@ def task_schema() -> Schema:
             },
             "schedule": _schedule(),
             "limits": _limits(),
-            "spec": spec["root"],
+            "spec": {
+                "type": "object",
+                "description": "What to move, from where to where and how.",
+            },
         },
-        "$defs": spec["defs"],
+        "oneOf": [
+            {"properties": {"kind": {"const": kind}, "spec": spec}} for kind, spec in specs.items()
+        ],
+        "$defs": defs,
     }
 
 
 # Specs
 
 
-def _spec() -> Schema:
+_PLACES = {"objects": "Location", "images": "RegistryLocation"}
+_URLS = {
+    "objects": "Such as s3://BUCKET/PREFIX or file:///FOLDER.",
+    "images": "Such as HOST, HOST/PREFIX, ecr://REGION or ecr://REGION/PREFIX.",
+}
+
+
+def _spec(kind: str) -> Schema:
     """The model of the plugin, with the short forms that its parser takes."""
-    schema = ObjectsSpec.model_json_schema()
-    defs = schema.pop("$defs")
+    schema = KINDS[kind].model.model_json_schema()
     fields: Schema = {
         name: value for name, value in schema["properties"].items() if not name.endswith(_MADE)
     }
-    for name in ("source", "destination", "inventory"):
+    for name in KINDS[kind].places:
         fields[name] = {
-            "anyOf": [{"type": "string"}, {"$ref": "#/$defs/Location"}],
+            "anyOf": [{"type": "string"}, {"$ref": f"#/$defs/{_PLACES[kind]}"}],
             "description": fields[name]["description"],
         }
-    for name in ("newer_than", "older_than"):
+    _open_forms(fields)
+    _open_place(schema["$defs"][_PLACES[kind]], _URLS[kind])
+    schema["properties"] = fields
+    schema.pop("title", None)
+    schema["description"] = "What to move, from where to where and how."
+    return schema
+
+
+def _open_forms(fields: Schema) -> None:
+    """What people may write in more than one way."""
+    for name in {"newer_than", "older_than"} & fields.keys():
         fields[name] = {
             "type": "string",
             "description": f"{fields[name]['description']} An age such as 7d, or a time.",
         }
-    _open_location(defs["Location"])
-    schema["properties"] = fields
-    schema.pop("title", None)
-    schema["description"] = "What to move, from where to where and how."
-    return {"root": schema, "defs": defs}
+    if "images" in fields:
+        listed = {"type": "array", "items": {"type": "string"}}
+        fields["images"] = {
+            "anyOf": [{"type": "string"}, listed],
+            "description": fields["images"]["description"],
+        }
 
 
-def _open_location(location: Schema) -> None:
-    fields = location["properties"]
+def _open_place(place: Schema, url: str) -> None:
+    fields = place["properties"]
     fields.pop("environment")
-    fields["url"] = _text("Such as s3://BUCKET/PREFIX or file:///FOLDER.", 1, 2_000)
-    location["required"] = []
-    location["anyOf"] = [{"required": ["url"]}, {"required": ["scheme"]}]
+    fields["url"] = _text(url, 1, 2_000)
+    place["required"] = []
+    place["anyOf"] = [{"required": [name]} for name in ("url", "scheme", "host") if name in fields]
 
 
 # Schedules and limits
@@ -109,9 +136,16 @@ def _schedule() -> Schema:
         },
         "windows": {"type": "array", "maxItems": MOST_WINDOWS, "items": _window()},
     }
-    return {
-        **_object("When it runs; without one, when a person or an event starts it.", fields),
+    usual = " and ".join(INTERVALS)
+    timed = {
+        **_object("When it runs.", fields),
         "oneOf": [{"required": [timing]} for timing in _TIMINGS],
+    }
+    return {
+        "anyOf": [timed, {"type": "object", "maxProperties": 0}, {"enum": ["none", None]}],
+        "description": "When it runs. With none, or without one, when a person or an event starts"
+        f" it; but a task of kind {usual} without one runs every 24 hours, from when it is"
+        " created.",
     }
 
 
@@ -136,7 +170,8 @@ def _window() -> Schema:
 
 def _limits() -> Schema:
     told: Mapping[str, str] = {
-        "bandwidth": "Bytes per second, of all machines together, such as 50MB/s.",
+        "bandwidth": "Bytes per second, of all machines together, such as 50MB/s. Images that"
+        " skopeo carries keep to none.",
         "requests": "Per second, of all machines together, such as 500/s.",
         "concurrency": "Transfers under way at once on each machine.",
     }

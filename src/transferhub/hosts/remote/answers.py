@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from datetime import datetime
 from typing import Any
@@ -39,10 +39,17 @@ from transferhub.model.transfer import (
     TransferRecord,
     TransferState,
 )
-from transferhub.plugins.objects.spec import parse_spec
+from transferhub.plugins.images.spec import ImagesSpec
+from transferhub.plugins.images.spec import parse_spec as parse_images
+from transferhub.plugins.objects.spec import ObjectsSpec
+from transferhub.plugins.objects.spec import parse_spec as parse_objects
 
 Json = Mapping[str, Any]
 
+_PARSERS: Mapping[str, Callable[[Json], ObjectsSpec | ImagesSpec]] = {
+    "objects": parse_objects,
+    "images": parse_images,
+}
 _CAPITAL = re.compile(r"(?<=[a-z0-9])([A-Z])")
 
 
@@ -74,8 +81,9 @@ def task_view(told: Json) -> TaskView:
 
 def task(told: Json) -> Task:
     """Raises HubError where the hub knows parameters that this program does not."""
+    kind = told["kind"].lower()
     try:
-        spec = parse_spec(known_spec(json.loads(told["spec"]))).to_json()
+        spec = _parsed(kind, known_spec(kind, json.loads(told["spec"])))
     except InputError as error:
         raise HubError(
             f"Task {told['id']} has parameters that this dth does not know ({error.message});"
@@ -85,7 +93,7 @@ def task(told: Json) -> Task:
     return Task(
         ident=TaskId(told["id"]),
         name=told["name"],
-        kind=told["kind"].lower(),
+        kind=kind,
         spec=spec,
         fingerprint="",
         created_at=moment(told["createdAt"]),
@@ -101,11 +109,21 @@ def task(told: Json) -> Task:
     )
 
 
-def known_spec(told: Json) -> dict[str, Any]:
+def _parsed(kind: str, spec: Json) -> Json:
+    if kind not in _PARSERS:
+        raise InputError("kind", f"{kind!r} is no kind of task here")
+    return _PARSERS[kind](spec).to_json()
+
+
+def known_spec(kind: str, told: Json) -> dict[str, Any]:
     spec = snaked(told)
     for place in ("source", "destination", "inventory"):
         if place in spec:
             spec[place] = snaked(spec[place])
+    if kind == "images":
+        if "rename" in spec:
+            spec["rename"] = {pair["from"]: pair["to"] for pair in spec["rename"]}
+        return spec
     classes = spec.get("storage_class")
     if isinstance(classes, str) and "=" in classes:
         spec["storage_class"] = dict(pair.split("=", 1) for pair in classes.split(","))

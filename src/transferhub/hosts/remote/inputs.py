@@ -12,6 +12,9 @@ from transferhub.plugins.objects.spec import parse_spec
 Json = dict[str, Any]
 
 _SIDES = ("source", "destination")
+_ARGUMENTS = {"images": "images"}
+"""Which argument has the parameters of a kind; the others have them in `spec`."""
+
 _MADE = ("_sha256", "_given")
 
 
@@ -30,13 +33,14 @@ def task_input(definition: Mapping[str, Any]) -> Json:
     given: Json = {
         "name": definition["name"],
         "kind": definition["kind"].upper(),
-        "spec": _spec(definition["spec"]),
         "description": definition.get("description", ""),
         "tags": list(definition.get("tags", ())),
         "limits": limits_input(definition.get("limits", {})),
     }
-    if definition.get("schedule"):
-        given["schedule"] = _schedule(definition["schedule"])
+    kind = definition["kind"]
+    given[_ARGUMENTS.get(kind, "spec")] = _spec(kind, definition["spec"])
+    if "schedule" in definition:
+        given["schedule"] = _schedule(definition["schedule"]) if definition["schedule"] else None
     return given
 
 
@@ -44,10 +48,12 @@ def limits_input(limits: Mapping[str, Any]) -> Json:
     return TaskLimits.from_json(limits).to_json()
 
 
-def _spec(spec: Mapping[str, Any]) -> Json:
+def _spec(kind: str, spec: Mapping[str, Any]) -> Json:
     given = {camel(name): value for name, value in spec.items() if not name.endswith(_MADE)}
     for side in _SIDES:
         given[side] = _location(spec[side])
+    if kind == "images":
+        return given | _of_images(spec)
     if "inventory" in spec:
         kept = parse_spec(spec).to_json()
         given["inventory"] = _location(kept["inventory"])
@@ -55,6 +61,15 @@ def _spec(spec: Mapping[str, Any]) -> Json:
     classes = spec.get("storage_class")
     if isinstance(classes, Mapping):
         given["storageClass"] = ",".join(f"{source}={target}" for source, target in classes.items())
+    return given
+
+
+def _of_images(spec: Mapping[str, Any]) -> Json:
+    given: Json = {}
+    if "rename" in spec:
+        given["rename"] = [{"from": old, "to": new} for old, new in spec["rename"].items()]
+    if isinstance(spec.get("images"), list | tuple):
+        given["images"] = "\n".join(spec["images"])
     return given
 
 
