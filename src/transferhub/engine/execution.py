@@ -105,7 +105,7 @@ class Job:
     Attributes:
         former_workers: of an earlier start of this run; they are dead.
         earlier_runs: of the same task, ended; uploads that they could not abort are aborted now.
-        destination: for messages.
+        destination, noun: for messages: where it goes, and what is counted.
         folder: the run's own, for its report and its spool.
         find: finds instead of the replication's own finder.
     """
@@ -116,6 +116,7 @@ class Job:
     crew: Crew
     guard: Guard
     destination: str
+    noun: str = "object"
     folder: Path
     former_workers: Sequence[WorkerId] = ()
     earlier_runs: Sequence[RunId] = ()
@@ -173,8 +174,8 @@ class Execution:
             done = totals.tally(Action.COPY, TransferState.DONE).count
             self._talk(
                 f"resuming run {job.run}: {totals.shards_done} of {totals.shards} key ranges are"
-                f" compared, {done} objects are copied, {totals.open} wait, of which {back} were"
-                " under way when it stopped"
+                f" compared, {done} {job.noun}s are copied, {totals.open} wait, of which {back}"
+                " were under way when it stopped"
             )
         await self._abort_uploads()
 

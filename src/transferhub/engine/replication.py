@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -45,7 +45,13 @@ class PartPlan:
 class Replication(Protocol):
     """One task, opened: what a plugin does for the engine. Leasing, retry, limits, heartbeat,
     progress and cancellation are the engine's. Verbs raise TransferHubError; NotFoundError of the
-    *source* never leaves them: the transfer has VANISHED."""
+    *source* never leaves them: the transfer has VANISHED. `whole.WholeCopies` has the verbs on
+    parts for a plugin without them."""
+
+    @property
+    def fatal_codes(self) -> Collection[str]:
+        """Codes of errors that every other transfer would meet too: the run fails, and keeps its
+        work for a resume. `retry.FATAL_CODES` are those of a run between two places."""
 
     async def check(self) -> None:
         """Raises what is wrong with either side, before anything is changed."""

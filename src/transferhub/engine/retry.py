@@ -9,21 +9,19 @@ from random import Random
 from transferhub.errors import ThrottledError, TransferHubError
 from transferhub.model.transfer import Failure, Lease
 
-FATAL_CODES = frozenset(
-    {
-        "no_credentials",
-        "bad_credentials",
-        "expired_credentials",
-        "no_bucket",
-        "wrong_region",
-        "clock_skew",
-        "tls",
-        "disk_full",
-        "state_full",
-    }
-)
-"""Errors that every other transfer would meet too: the run fails, and keeps its work for a
-resume."""
+MACHINE_CODES = frozenset({"clock_skew", "disk_full", "state_full"})
+"""Errors of this machine, which every other transfer would meet too, whatever it reaches."""
+
+FATAL_CODES = MACHINE_CODES | {
+    "no_credentials",
+    "bad_credentials",
+    "expired_credentials",
+    "no_bucket",
+    "wrong_region",
+    "tls",
+}
+"""Errors that every other transfer between the same two places would meet too: the run fails, and
+keeps its work for a resume."""
 
 PATIENT_CODES = frozenset({"throttled", "unreachable"})
 """Errors of an endpoint and not of an object: they do not count as attempts while the endpoint is
@@ -36,6 +34,9 @@ _DOUBLINGS = 6
 
 _PATIENT_DELAY = timedelta(seconds=2)
 
+_LONGEST_WAIT = timedelta(days=1)
+"""No server that says how long to wait is believed more."""
+
 _MOST_PATIENCE = 50
 """Uncounted attempts of a throttled key, so that one that alone draws such answers ends too. Where
 nobody answers, the run's patience ends it."""
@@ -43,7 +44,7 @@ nobody answers, the run's patience ends it."""
 
 class RetryPolicy:
     """Turns errors into failures with the time of the next attempt: delays double, and are spread
-    over their upper half."""
+    over their upper half. A server that says how long to wait is not asked before."""
 
     def __init__(self, *, attempts: int, random: Random) -> None:
         self._attempts = attempts
@@ -52,13 +53,13 @@ class RetryPolicy:
 
     def judge(self, lease: Lease, error: TransferHubError, now: datetime) -> Failure:
         if self._waives(lease, error):
-            delay = _PATIENT_DELAY * self._random.uniform(0.5, 1.5)
+            delay = max(_PATIENT_DELAY * self._random.uniform(0.5, 1.5), _told_wait(error))
             return Failure(lease, error.code, error.message, now + delay, counted=False)
         if not error.retryable or lease.attempt >= self._attempts:
             self.forget(lease.transfer.key)
             return Failure(lease, error.code, error.message, None)
         longest = min(_FIRST_DELAY * 2 ** min(lease.attempt - 1, _DOUBLINGS), _LONGEST_DELAY)
-        delay = longest * self._random.uniform(0.5, 1.0)
+        delay = max(longest * self._random.uniform(0.5, 1.0), _told_wait(error))
         return Failure(lease, error.code, error.message, now + delay)
 
     def _waives(self, lease: Lease, error: TransferHubError) -> bool:
@@ -70,3 +71,8 @@ class RetryPolicy:
     def forget(self, key: str) -> None:
         """The key has ended."""
         self._waived.pop(key, None)
+
+
+def _told_wait(error: TransferHubError) -> timedelta:
+    told = error.retry_after if isinstance(error, ThrottledError) else None
+    return min(told or timedelta(), _LONGEST_WAIT)

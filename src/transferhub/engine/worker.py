@@ -13,7 +13,7 @@ from typing import assert_never
 from transferhub.engine.groups import first_error
 from transferhub.engine.limits import ByteBudget
 from transferhub.engine.replication import Copied, PartPlan, Replication
-from transferhub.engine.retry import FATAL_CODES, PATIENT_CODES, RetryPolicy
+from transferhub.engine.retry import PATIENT_CODES, RetryPolicy
 from transferhub.engine.tuning import Tuning
 from transferhub.errors import (
     ChangedError,
@@ -404,7 +404,7 @@ class Worker:
     # Failing
 
     async def _failed(self, lease: Lease, error: TransferHubError) -> None:
-        if error.code in FATAL_CODES:
+        if error.code in self._replication.fatal_codes:
             raise error
         self._check_patience(error)
         lost_upload = isinstance(error, NotFoundError) and error.code == "no_upload"

@@ -149,6 +149,7 @@ class Carrier:
                     crew=crew,
                     guard=events.guard if events else spec.guard,
                     destination=spec.destination.url,
+                    noun=spec.noun,
                     folder=folder,
                     former_workers=former,
                     earlier_runs=await state.runs.with_uploads(run),

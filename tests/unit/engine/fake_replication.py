@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,6 +12,7 @@ from random import Random
 from transferhub.engine.finder import ScanRecord
 from transferhub.engine.groups import first_error
 from transferhub.engine.replication import Copied, PartPlan
+from transferhub.engine.retry import FATAL_CODES
 from transferhub.engine.tuning import Tuning
 from transferhub.engine.worker import Worker
 from transferhub.errors import TransferHubError
@@ -63,6 +64,7 @@ class FakeReplication:
         always: by key, what every step that moves bytes raises.
         hold: awaited in every step that moves bytes.
         parts_from: objects of this size and more go in parts of `part_size`.
+        fatal_codes: as a Replication says them.
         weightless: no byte passes through this process, as on a server that copies by itself.
         most_slots, most_bytes: under way at once.
         alive: uploads that were begun and neither finished nor aborted.
@@ -76,6 +78,7 @@ class FakeReplication:
     asked: Counter[str] = field(default_factory=Counter)
     deletes: list[list[str]] = field(default_factory=list)
     refreshed: list[str] = field(default_factory=list)
+    fatal_codes: Collection[str] = FATAL_CODES
     weightless: bool = False
     alive: set[str] = field(default_factory=set)
     most_slots: int = 0

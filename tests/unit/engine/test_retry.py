@@ -1,4 +1,4 @@
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from random import Random
 
 import pytest
@@ -53,6 +53,23 @@ def test_an_endpoint_s_trouble_is_waited_for_about_two_seconds(seed: int) -> Non
     retry_at = judge(lease(), ThrottledError("slow down"), NOW).retry_at
     assert retry_at is not None
     assert 1 <= (retry_at - NOW).total_seconds() <= 3
+
+
+@given(seed=st.integers(), told=st.integers(0, 3_600))
+def test_a_server_that_says_how_long_to_wait_is_not_asked_before(seed: int, told: int) -> None:
+    error = ThrottledError("slow down")
+    error.retry_after = timedelta(seconds=told)
+    judging = RetryPolicy(attempts=500, random=Random(seed))
+    for _ in range(60):  # the last ones are counted as attempts
+        retry_at = judging.judge(lease(), error, NOW).retry_at
+        assert retry_at is not None
+        assert max(told, 0.5) <= (retry_at - NOW).total_seconds() <= max(told, 3)
+
+
+def test_nobody_is_waited_for_for_years() -> None:
+    error = ThrottledError("slow down")
+    error.retry_after = timedelta.max
+    assert policy().judge(lease(), error, NOW).retry_at == NOW + timedelta(days=1)
 
 
 @given(

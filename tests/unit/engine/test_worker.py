@@ -20,6 +20,7 @@ from tests.unit.engine.fake_replication import (
     worker,
 )
 from transferhub.engine import worker as worker_module
+from transferhub.engine.retry import MACHINE_CODES
 from transferhub.engine.tuning import Tuning
 from transferhub.errors import (
     ChangedError,
@@ -27,6 +28,7 @@ from transferhub.errors import (
     NotFoundError,
     RunError,
     StateError,
+    StoreError,
     ThrottledError,
     TransientError,
 )
@@ -267,6 +269,19 @@ async def test_what_every_transfer_would_meet_stops_the_run_and_loses_no_attempt
     records = [record async for record in ledger.transfers(RUN)]
     assert {record.state for record in records} == {WAITING}
     assert {record.attempts for record in records} == {0}
+
+
+async def test_what_only_some_transfers_meet_leaves_the_others() -> None:
+    """As where each image names a registry of its own."""
+    ledger = await ledger_of(copies("a", "b"))
+    replication = FakeReplication(fatal_codes=MACHINE_CODES)
+    replication.always["a"] = DeniedError("its certificate is not trusted", code="tls")
+    await work_off(ledger, worker(ledger, replication))
+    assert await states(ledger) == {"a": FAILED, "b": DONE}
+    await ledger.record(RUN, copies("c"))
+    replication.always["c"] = StoreError("the disk is full", code="disk_full")
+    with pytest.raises(StoreError, match="the disk is full"):
+        await work_off(ledger, worker(ledger, replication))
 
 
 async def test_an_endpoint_that_is_away_for_too_long_fails_the_run() -> None:

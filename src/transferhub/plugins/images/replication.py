@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
 from transferhub.engine.finder import ScanRecord
-from transferhub.engine.replication import Copied, PartPlan
-from transferhub.engine.retry import FATAL_CODES
+from transferhub.engine.replication import Copied
+from transferhub.engine.retry import FATAL_CODES, MACHINE_CODES
+from transferhub.engine.whole import WholeCopies
 from transferhub.errors import (
     CorruptError,
     DeniedError,
@@ -20,7 +21,7 @@ from transferhub.errors import (
     TransientError,
     UnsupportedError,
 )
-from transferhub.model.transfer import Part, RunId, Shard, Transfer, TransferState, Upload
+from transferhub.model.transfer import RunId, Shard, Transfer, TransferState
 from transferhub.plugins.images.blobs import Blobs
 from transferhub.plugins.images.carrier import Carrier
 from transferhub.plugins.images.crowd import each
@@ -40,7 +41,7 @@ _ROWS_AT_ONCE = 1_000
 _AT_ONCE = 8
 
 
-class ImageReplication:
+class ImageReplication(WholeCopies):
     """Replication of images between registries, which it closes."""
 
     def __init__(
@@ -75,6 +76,11 @@ class ImageReplication:
             blobs=self._blobs,
             list_text=list_text,
         )
+
+    @property
+    def fatal_codes(self) -> Collection[str]:
+        """Of many registries, one that fails leaves the others."""
+        return MACHINE_CODES if self._public else FATAL_CODES
 
     async def _blobs(self) -> Blobs:
         registry = (await self._destination.at()).registry
@@ -135,9 +141,6 @@ class ImageReplication:
         return self._refusals.get(repository)
 
     # Copying
-
-    async def plan(self, transfer: Transfer) -> PartPlan | None:
-        return None
 
     def weight(self, transfer: Transfer) -> int:
         return min(transfer.size, LIGHT_BYTES)
@@ -284,23 +287,6 @@ class ImageReplication:
         except NotFoundError:
             return None
         return transfer if self._spec.platform else transfer._replace(etag=found.digest)
-
-    # There are no parts.
-
-    async def begin(self, transfer: Transfer, intent: Upload) -> Upload | Copied:
-        raise NotImplementedError
-
-    async def copy_part(self, transfer: Transfer, upload: Upload, part: Part) -> Part:
-        raise NotImplementedError
-
-    def finish_weight(self, transfer: Transfer, parts: Sequence[Part]) -> int:
-        raise NotImplementedError
-
-    async def finish(self, transfer: Transfer, upload: Upload, parts: Sequence[Part]) -> Copied:
-        raise NotImplementedError
-
-    async def abort(self, upload: Upload) -> None:
-        """There are no uploads."""
 
     async def aclose(self) -> None:
         await self._source.aclose()

@@ -20,6 +20,7 @@ from transferhub.engine.multipart import (
     parts_of,
 )
 from transferhub.engine.replication import Copied, PartPlan
+from transferhub.engine.retry import FATAL_CODES
 from transferhub.engine.verify import (
     md5_of,
     told_md5,
@@ -92,6 +93,8 @@ class Scope:
 
 class ObjectReplication:
     """Replication of objects between two stores, which it closes."""
+
+    fatal_codes = FATAL_CODES
 
     def __init__(
         self,
