@@ -47,6 +47,7 @@ def notice(clock: FakeClock, ident: str, task: str = "t") -> Notice:
         kind=NoticeKind.COMPLETED_WITH_FAILURES,
         at=clock(),
         task=task,
+        task_kind="images",
         task_name="Photos \x00é😀",
         run="r",
         objects=3,

@@ -133,7 +133,14 @@ def _escaped(sign: str) -> str:
 def _title(message: Message, phrases: Phrases) -> str:
     titles = phrases.titles if message.count == 1 else phrases.plural_titles
     name = shown(message.notices[-1].task_name or message.task, _LONGEST_NAME)
-    return titles[message.kind].format(task=name, count=f"{message.count:,}")
+    return titles[message.kind].format(
+        task=name, count=f"{message.count:,}", things=_things(message.notices, phrases)
+    )
+
+
+def _things(notices: Sequence[Notice], phrases: Phrases) -> str:
+    """What the notices' task moves."""
+    return phrases.things.get(notices[-1].task_kind, phrases.things["objects"])
 
 
 def _lines(message: Message, phrases: Phrases) -> Iterator[str]:
@@ -157,17 +164,19 @@ def _latest(notices: Iterable[Notice]) -> Sequence[Notice]:
 
 
 def _lines_of_runs(notices: Sequence[Notice], phrases: Phrases) -> Iterator[str]:
+    things = _things(notices, phrases)
     reasons = {(at.code, at.detail): None for at in notices if at.code}
     for code, detail in list(reasons)[:_MOST_CAUSES]:
         yield phrases.reason.format(code=code, detail=shown(detail, _LONGEST_DETAIL))
     yield phrases.figures.format(
         objects=f"{sum(at.objects for at in notices):,}",
+        things=things,
         size=format_bytes(sum(at.bytes for at in notices)),
         time=format_seconds(sum(at.seconds for at in notices)),
     )
     failed = sum(at.failed for at in notices)
     if failed:
-        yield phrases.failed.format(failed=f"{failed:,}")
+        yield phrases.failed.format(failed=f"{failed:,}", things=things, Things=things.capitalize())
         yield from _lines_of_failures(notices, phrases)
 
 
@@ -180,6 +189,6 @@ def _lines_of_failures(notices: Sequence[Notice], phrases: Phrases) -> Iterator[
         yield f"- {phrases.cause.format(count=f'{count:,}', code=code, meaning=meaning)}"
     keys = list(dict.fromkeys(key for notice in notices for key in notice.keys))[:_MOST_KEYS]
     if keys:
-        yield phrases.keys
+        yield phrases.keys.format(things=_things(notices, phrases))
         for key in keys:
             yield f"- {shown(key, _LONGEST_KEY)}"

@@ -168,12 +168,14 @@ class Lookout:
         groups = await self._ledger.failure_groups(run.ident) if failed else ()
         first = await self._ledger.failures(run.ident, limit=_MOST_KEYS) if failed else ()
         began = run.started_at or run.created_at
+        task = await self._store.get_task(run.task)
         return Notice(
             ident=ident,
             kind=kind,
             at=at,
             task=run.task,
-            task_name=await self._name_of(run.task),
+            task_name=run.task if task is None else task.name,
+            task_kind="" if task is None else task.kind,
             run=run.ident,
             objects=totals.tally(Action.COPY, TransferState.DONE).count,
             bytes=totals.moved_bytes,

@@ -15,11 +15,13 @@ class Phrases:
     """Templates of one language; `{}` fields are named as in `Letter`'s making.
 
     Attributes:
+        things: what tasks of each kind move.
         titles: of one notice.
         plural_titles: of `count` notices.
         codes: what failures of a code mean.
     """
 
+    things: Mapping[str, str]
     titles: Mapping[NoticeKind, str]
     plural_titles: Mapping[NoticeKind, str]
     figures: str
@@ -37,11 +39,12 @@ class Phrases:
 
 
 _EN = Phrases(
+    things={"objects": "objects", "images": "images"},
     titles={
         NoticeKind.RUN_FINISHED: "{task}: the run has finished",
         NoticeKind.RUN_FAILED: "{task}: the run has failed",
         NoticeKind.COMPLETED_WITH_FAILURES: "{task}: the run has ended, but not all was copied",
-        NoticeKind.DEAD_LETTERS: "{task}: objects fail for good",
+        NoticeKind.DEAD_LETTERS: "{task}: {things} fail for good",
         NoticeKind.GUARD_TRIPPED: "{task}: a guard has stopped the run",
         NoticeKind.EVENT_LAG: "{task}: events are handled late",
         NoticeKind.WORKER_LOST: "A machine of the hub is lost: {task}",
@@ -50,13 +53,13 @@ _EN = Phrases(
         NoticeKind.RUN_FINISHED: "{task}: {count} runs have finished",
         NoticeKind.RUN_FAILED: "{task}: {count} runs have failed",
         NoticeKind.COMPLETED_WITH_FAILURES: "{task}: {count} runs have ended with failures",
-        NoticeKind.DEAD_LETTERS: "{task}: objects fail for good",
+        NoticeKind.DEAD_LETTERS: "{task}: {things} fail for good",
         NoticeKind.GUARD_TRIPPED: "{task}: a guard has stopped {count} runs",
         NoticeKind.EVENT_LAG: "{task}: events are handled late",
         NoticeKind.WORKER_LOST: "{count} machines of the hub are lost",
     },
-    figures="{objects} objects copied, {size} moved, in {time}.",
-    failed="Objects that failed: {failed}.",
+    figures="{objects} {things} copied, {size} moved, in {time}.",
+    failed="{Things} that failed: {failed}.",
     cause="{count} × {code}: {meaning}",
     keys="The first of them:",
     reason="Reason ({code}): {detail}",
@@ -111,11 +114,12 @@ _EN = Phrases(
 )
 
 _ZH = Phrases(
+    things={"objects": "对象", "images": "镜像"},
     titles={
         NoticeKind.RUN_FINISHED: "{task}:运行已完成",
         NoticeKind.RUN_FAILED: "{task}:运行失败",
-        NoticeKind.COMPLETED_WITH_FAILURES: "{task}:运行已结束,但有对象未能复制",
-        NoticeKind.DEAD_LETTERS: "{task}:有对象最终失败",
+        NoticeKind.COMPLETED_WITH_FAILURES: "{task}:运行已结束,但有{things}未能复制",
+        NoticeKind.DEAD_LETTERS: "{task}:有{things}最终失败",
         NoticeKind.GUARD_TRIPPED: "{task}:保护规则已停止运行",
         NoticeKind.EVENT_LAG: "{task}:事件处理滞后",
         NoticeKind.WORKER_LOST: "一台机器失去联系:{task}",
@@ -123,16 +127,16 @@ _ZH = Phrases(
     plural_titles={
         NoticeKind.RUN_FINISHED: "{task}:{count} 次运行已完成",
         NoticeKind.RUN_FAILED: "{task}:{count} 次运行失败",
-        NoticeKind.COMPLETED_WITH_FAILURES: "{task}:{count} 次运行结束时有失败的对象",
-        NoticeKind.DEAD_LETTERS: "{task}:有对象最终失败",
+        NoticeKind.COMPLETED_WITH_FAILURES: "{task}:{count} 次运行结束时有失败的{things}",
+        NoticeKind.DEAD_LETTERS: "{task}:有{things}最终失败",
         NoticeKind.GUARD_TRIPPED: "{task}:保护规则已停止 {count} 次运行",
         NoticeKind.EVENT_LAG: "{task}:事件处理滞后",
         NoticeKind.WORKER_LOST: "{count} 台机器失去联系",
     },
-    figures="已复制 {objects} 个对象,传输 {size},用时 {time}。",
-    failed="失败的对象:{failed} 个。",
+    figures="已复制 {objects} 个{things},传输 {size},用时 {time}。",
+    failed="失败的{things}:{failed} 个。",
     cause="{count} × {code}:{meaning}",
-    keys="最先失败的对象:",
+    keys="最先失败的{things}:",
     reason="原因({code}):{detail}",
     lag="最早的事件已等待 {time}。",
     lost="{host} 已没有心跳。它承载的 {runs} 次运行会在其他机器上继续。",

@@ -57,7 +57,8 @@ class Notice:
         ident: equal for what is the same; a notice of an id is told once.
         task: "" where it is about no task.
         task_name: also the host of a WORKER_LOST.
-        objects: copied; bytes: moved; seconds: that the run took.
+        task_kind: what the task moves; "" where that is not known any more.
+        objects: copied, of whatever kind; bytes: moved; seconds: that the run took.
         failed: objects that failed for good.
         causes: of the failures, most first.
         keys: the first objects that failed.
@@ -70,6 +71,7 @@ class Notice:
     at: datetime
     task: TaskId | str = ""
     task_name: str = ""
+    task_kind: str = "objects"
     run: RunId | str = ""
     objects: int = 0
     bytes: int = 0

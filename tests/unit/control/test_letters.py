@@ -79,6 +79,23 @@ def test_the_same_in_chinese() -> None:
     assert told.link_text == "查看详情"
 
 
+def test_a_run_of_images_speaks_of_images() -> None:
+    images = replace(NOTICE, task_kind="images", kind=NoticeKind.DEAD_LETTERS)
+    english, chinese = letter(images), letter(images, language=Language.ZH)
+    assert (english.title, chinese.title) == (
+        "Photos: images fail for good",
+        "Photos:有镜像最终失败",
+    )
+    assert english.lines[:2] == (
+        "12,345 images copied, 5.0 GB moved, in 3m 05s.",
+        "Images that failed: 10.",
+    )
+    assert "object" not in english.text(9_999)
+    assert "对象" not in chinese.text(9_999)
+    gone = replace(NOTICE, task_kind="")
+    assert letter(gone).lines == letter(NOTICE).lines
+
+
 def test_many_runs_of_a_task_become_one_text() -> None:
     other = replace(NOTICE, ident="o", run="run-2", keys=("c", "a/1"))
     told = letter(NOTICE, other)
