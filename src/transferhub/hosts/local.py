@@ -40,7 +40,9 @@ from transferhub.plugins.objects.verification import Verification
 
 if TYPE_CHECKING:  # it looks at much that a transfer need not wait for
     from transferhub.hosts.doctor import Finding
+    from transferhub.plugins.images.plan import Plan
     from transferhub.plugins.images.registry_location import RegistryLocation
+    from transferhub.plugins.images.spec import ImagesSpec
 
 T = TypeVar("T")
 Talk = Callable[[str], None]
@@ -53,9 +55,9 @@ class LocalHost:
         self._settings = settings
         self._place = StatePlace.of(settings)
         self._talk = talk
-        env = dict(os.environ)
-        self._looker = Looker(settings.state, env, talk=talk)
-        self._carrier = Carrier(self._place, env, talk=talk, observer=observer)
+        self._env = dict(os.environ)
+        self._looker = Looker(settings.state, self._env, talk=talk)
+        self._carrier = Carrier(self._place, self._env, talk=talk, observer=observer)
 
     # Transferring
 
@@ -177,6 +179,13 @@ class LocalHost:
         """What a transfer would do; changes nothing."""
         table = load_prices(str(prices or self._settings.prices))
         return asyncio.run(self._looker.preview(spec, self._settings.tuning(), table))
+
+    def plan_images(self, spec: ImagesSpec) -> Plan:
+        """What a run of images would do; changes nothing."""
+        from transferhub.hosts.image_plans import plan_images  # noqa: PLC0415 - as above
+
+        tuning = self._settings.tuning()
+        return asyncio.run(plan_images(spec, tuning, self._env, folder=self._settings.state))
 
     def verify(self, spec: ObjectsSpec) -> Verification:
         """Lists and compares both sides; changes nothing."""
