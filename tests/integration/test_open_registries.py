@@ -1,6 +1,7 @@
 """Registries opened from what a person writes and what the environment says, on real servers."""
 
 import json
+import time
 from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -208,9 +209,13 @@ class TestWays:
 
     async def test_no_more_is_asked_than_the_limits_say(self, registry: DockerRegistry) -> None:
         tuning = Tuning(concurrency=5, listers=7, requests=3.0)
-        side = open_side(plain(registry), env={}, tuning=tuning, limits=Limits(tuning))
-        found = await side("")
-        assert (found.config.requests, found.config.rate) == (7, 3.0)
+        limits = Limits(tuning)
+        found = await open_side(plain(registry), env={}, tuning=tuning, limits=limits)("")
+        assert (found.config.requests, found.config.rate) == (7, limits.requests)
+        started = time.monotonic()
+        for _ in range(4):
+            await found.registry.check()
+        assert time.monotonic() - started > 0.9
         await found.aclose()
 
     async def test_one_registry_of_many_is_not_waited_for_as_long(self) -> None:

@@ -80,8 +80,7 @@ def open_side(
     `public`. Nothing is reached before; Amazon ECR is asked for its host when it is opened.
 
     Args:
-        limits: of this process; by default those of `tuning`. The rate of requests is what it is
-            when a registry is opened, and each registry may be asked that often.
+        limits: of this process; by default those of `tuning`. What skopeo carries they do not hold.
         lent: by a hub; None where there is none.
         options: of repositories that are created in Amazon ECR.
 
@@ -170,12 +169,12 @@ class _Side:
         return self.location.endpoint or url if emulated else url
 
     def _config(self, host: str, url: str) -> RegistryConfig:
-        rate = self.limits.requests.rate if self.limits.requests else None
         return RegistryConfig(
             host=host,
             plain_http=self.location.plain_http,
             requests=self._most,
-            rate=rate or 0.0,
+            rate=self.limits.requests,
+            bandwidth=self.limits.bandwidth,
             patience=self._patience,
             transport=self._transport(url),
         )

@@ -308,6 +308,8 @@ class RegistryClient:
                     async for piece in pieces:
                         got += len(piece)
                         hashed.update(piece)
+                        if self._config.bandwidth is not None:
+                            await self._config.bandwidth.take(len(piece))
                         yield piece
                 break
             except TransientError:

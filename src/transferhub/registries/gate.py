@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from transferhub.stores.adaptive import AdaptiveLimit
+from transferhub.stores.throttled import TokenBucket
 
 
 class RestingError(Exception):
@@ -18,13 +18,9 @@ class Gate:
     """Lets so many requests be under way, fewer after the registry asked to slow down, and none
     while it wants to be left alone."""
 
-    def __init__(self, most: int, rate: float) -> None:
-        """Args:
-        rate: most requests a second; 0 for any.
-        """
+    def __init__(self, most: int, rate: TokenBucket | None) -> None:
         self._limit = AdaptiveLimit(most)
-        self._spacing = 1 / rate if rate else 0.0
-        self._next = 0.0
+        self._rate = rate
         self._rests_until = 0.0
 
     @property
@@ -39,19 +35,13 @@ class Gate:
         """
         await self._limit.enter()
         try:
-            if self._spacing:
-                await self._turn()
+            if self._rate is not None:
+                await self._rate.take(1)
             if self.rest_seconds:
                 raise RestingError
             yield
         finally:
             self._limit.leave()
-
-    async def _turn(self) -> None:
-        now = time.monotonic()
-        turn = max(now, self._next)
-        self._next = turn + self._spacing
-        await asyncio.sleep(turn - now)
 
     def succeeded(self) -> None:
         self._limit.succeeded()

@@ -31,6 +31,7 @@ from transferhub.registries.errors import (
 from transferhub.registries.gate import Gate, RestingError
 from transferhub.registries.lines import Answer, Lines, closing_on_failure, origin_of, read_answer
 from transferhub.stores.s3.transport import Response, TransportConfig
+from transferhub.stores.throttled import TokenBucket
 
 T = TypeVar("T")
 
@@ -51,14 +52,16 @@ class RegistryConfig:
         host: name and port, as image references have them; Docker Hub's is registry-1.docker.io.
         plain_http: it speaks HTTP without TLS. Never guessed, not even on loopback.
         requests: most that are under way at once.
-        rate: most requests a second; 0 for any.
+        rate: of requests, which other registries may share.
+        bandwidth: of blobs that are read, which others may share too.
         patience: for how long what may work later is tried again.
     """
 
     host: str
     plain_http: bool = False
     requests: int = 32
-    rate: float = 0.0
+    rate: TokenBucket | None = None
+    bandwidth: TokenBucket | None = None
     patience: timedelta = timedelta(minutes=1)
     transport: TransportConfig = field(default_factory=TransportConfig)
 

@@ -5,10 +5,11 @@ import pytest
 
 from transferhub.registries.gate import Gate, RestingError
 from transferhub.registries.requests import retry_after
+from transferhub.stores.throttled import TokenBucket
 
 
 async def test_no_more_than_so_many_are_under_way() -> None:
-    gate, inside, most = Gate(3, 0), 0, 0
+    gate, inside, most = Gate(3, None), 0, 0
 
     async def ask() -> None:
         nonlocal inside, most
@@ -23,7 +24,7 @@ async def test_no_more_than_so_many_are_under_way() -> None:
 
 
 async def test_requests_keep_their_distance() -> None:
-    gate = Gate(10, 100)
+    gate = Gate(10, TokenBucket(100))
     begun = time.monotonic()
 
     async def ask() -> None:
@@ -31,11 +32,11 @@ async def test_requests_keep_their_distance() -> None:
             pass
 
     await asyncio.gather(*(ask() for _ in range(11)))
-    assert time.monotonic() - begun >= 0.099
+    assert time.monotonic() - begun >= 0.09
 
 
 async def test_a_registry_that_wants_to_be_left_alone_is_not_asked() -> None:
-    gate = Gate(10, 0)
+    gate = Gate(10, None)
     gate.throttled(30)
     assert 29 < gate.rest_seconds <= 30
     with pytest.raises(RestingError):
