@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from transferhub.errors import (
     CorruptError,
@@ -56,9 +56,9 @@ def failure(source: Place, destination: Place, log: SkopeoLog, status: int) -> S
     reference = place.reference
     if blob := _BLOB.search(words):
         reference = blob[0] if operation in _OF_BLOBS else reference
-    asked = Asked(
-        operation=operation, host=place.host, repository=place.repository, reference=reference
-    )
+    asked = Asked(operation=operation, host=place.host)
+    if operation is not Operation.GREET:
+        asked = replace(asked, repository=place.repository, reference=reference)
     error = _error(asked, place, words)
     if isinstance(error, ThrottledError):
         error.retry_after = log.wait

@@ -9,15 +9,23 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
+from transferhub.aws.patience import Patience
 from transferhub.engine.limits import ByteBudget
-from transferhub.errors import DeniedError, NotFoundError, UnsupportedError
+from transferhub.errors import (
+    DeniedError,
+    NotFoundError,
+    StoreError,
+    ThrottledError,
+    TransientError,
+    UnsupportedError,
+)
 from transferhub.plugins.images.blobs import Blobs
 from transferhub.plugins.images.crowd import each
 from transferhub.plugins.images.load import GoneError, Load
 from transferhub.plugins.images.moved import Moved
 from transferhub.plugins.images.sides import OpenRegistry
 from transferhub.registries.manifest import Digest, Manifest, read_contents
-from transferhub.registries.skopeo import Carriage, End, Skopeo
+from transferhub.registries.skopeo import Carriage, Carried, End, Skopeo
 
 LIGHT_BYTES: Final = 16 << 20
 """Up to so much of an image is carried by our own client: see
@@ -153,9 +161,13 @@ class Filler:
         )
         async with self._programs:
             try:
-                carried = await skopeo.copy(carriage, time_limit=self._heavy.time_limit)
+                carried = await self._run_patiently(skopeo, carriage)
             except NotFoundError as error:
                 raise await self._missed(load, error) from error
+            except StoreError:
+                # Some of it may be there: what is light by now needs no program.
+                self._blobs.forget(load.goes_to)
+                raise
         for digest in missing:
             self._blobs.add(load.goes_to, digest)
         sent, mounted = (
@@ -168,6 +180,22 @@ class Filler:
             mounted=len(mounted),
             mounted_bytes=sum(mounted),
         )
+
+    async def _run_patiently(self, skopeo: Skopeo, carriage: Carriage) -> Carried:
+        """A program asks a dozen times and tries none again, so that what our own client lives with
+        would end the image."""
+        patience: Patience | None = None
+        while True:
+            try:
+                return await skopeo.copy(carriage, time_limit=self._heavy.time_limit)
+            except (ThrottledError, TransientError) as error:
+                if error.code == "timeout":
+                    raise
+                # It begins with the first failure: the program may have been long at work.
+                patience = patience or Patience(self._destination.config.patience, first=1.0)
+                told = error.retry_after if isinstance(error, ThrottledError) else None
+                if not await patience.pause(at_least=told.total_seconds() if told else 0.0):
+                    raise
 
     async def _missed(self, load: Load, error: NotFoundError) -> Exception:
         """It may be the source or the destination that has not what skopeo wants."""
