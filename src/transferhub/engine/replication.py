@@ -24,7 +24,8 @@ class Copied:
         state: DONE, VANISHED (the source is gone) or SKIPPED (with `code`).
         moved_bytes: that passed through this worker; 0 for a copy on the server's side.
         etag: of the destination.
-        note: what the destination could not keep; "" for nothing.
+        note: what the destination could not keep, with NOT_KEPT before it, or what was done; "" for
+            nothing.
     """
 
     state: TransferState = TransferState.DONE

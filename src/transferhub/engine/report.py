@@ -14,7 +14,7 @@ from typing import Any
 
 from transferhub.engine.folders import replacing
 from transferhub.engine.progress import Summary
-from transferhub.model.transfer import Action, Totals, TransferRecord, TransferState
+from transferhub.model.transfer import NOT_KEPT, Action, Totals, TransferRecord, TransferState
 
 COLUMNS = (
     "key",
@@ -56,7 +56,7 @@ async def write_report(path: Path, records: AsyncIterator[TransferRecord]) -> in
         batch: list[Sequence[Any]] = []
         async for record in records:
             batch.append(_row(record))
-            noted += bool(record.note) and record.state is TransferState.DONE
+            noted += record.state is TransferState.DONE and record.note.startswith(NOT_KEPT)
             if len(batch) >= _ROWS_AT_ONCE:
                 file.write(_lines(batch))
                 batch = []

@@ -46,6 +46,9 @@ class TransferState(StrEnum):
     ARCHIVED = "archived"
 
 
+NOT_KEPT = "the destination did not keep: "
+"""How the note of a transfer begins of which the destination could not keep everything."""
+
 OPEN_STATES = frozenset({TransferState.WAITING, TransferState.LEASED, TransferState.IN_PARTS})
 """A run is not over while a transfer is in one of these."""
 
@@ -130,7 +133,7 @@ class Outcome(NamedTuple):
     moved_bytes: int = 0
     etag: str = ""  # of the destination
     code: str = ""  # why it was skipped
-    note: str = ""  # for people: what the destination could not keep
+    note: str = ""  # for people: what the destination could not keep, or what was done
 
 
 class PartOutcome(NamedTuple):

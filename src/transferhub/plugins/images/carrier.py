@@ -21,6 +21,11 @@ class Carrier:
         self._destination = destination
         self._manifests = manifests
         self._filler = filler
+        self._carried: set[tuple[str, str]] = set()
+
+    def has_carried(self, goes_to: str, digest: str) -> bool:
+        """Whether it brought all of an image to a repository."""
+        return (goes_to, digest) in self._carried
 
     async def carry(self, load: Load) -> Moved:
         """Idempotent.
@@ -40,6 +45,7 @@ class Carrier:
             if one.descriptor.is_index:
                 await self._put(load, one.digest, one)
         await self._put(load, load.reference, tree[-1])
+        self._carried.add((load.goes_to, load.digest))
         return sum(moved, Moved())
 
     async def _carry(self, load: Load, manifest: Manifest) -> Moved:

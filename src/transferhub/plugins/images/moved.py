@@ -29,6 +29,9 @@ class Moved:
         )
 
     def __str__(self) -> str:
+        """For people; "" for no blobs."""
+        if not self.sent + self.mounted + self.present:
+            return ""
         return (
             f"blobs: {self.sent} sent ({self.sent_bytes} bytes), {self.mounted} mounted"
             f" ({self.mounted_bytes} bytes), {self.present} were there"

@@ -221,7 +221,11 @@ class ImageReplication(WholeCopies):
         return await (await self._carrier()).carry(load)
 
     async def _retagged(self, row: PlanRow) -> bool:
-        """Whether the image was there, and has the tag now."""
+        """Whether the image was there, and has the tag now. A registry need not look whether a
+        manifest has its blobs, so that this is for those that are known to have them."""
+        carrier = await self._carrier()
+        if row.after and not carrier.has_carried(row.repository, row.digest):
+            return False
         registry = (await self._destination.at()).registry
         try:
             manifest = self._manifests.kept(row.digest) or await registry.manifest(

@@ -59,7 +59,6 @@ class Survey:
         self._blobs = blobs
         self._list_text = list_text
         self._public = spec.source.scheme == "public"
-        self._down: dict[str, StoreError] = {}
 
     async def plan(self) -> Plan:
         """Raises:
@@ -164,31 +163,21 @@ class Survey:
         except StoreError as error:
             found = [(image, error) for image in ([None] if one.listed else one.images)]
         for image, failure in found:
-            self._end_if_all(failure, one)
+            if failure.code in _ENDING and not self._public:
+                raise failure
             row = one.unlisted(image)
             failures[row.key] = failure
             rows.append(row)
         return looked
 
     async def _looking(self, one: Wanted) -> Looked:
-        host = one.repository.host
-        if host in self._down:
-            raise self._down[host]
         return await Looking(
             one,
             self._selection,
-            source=await self._source.at(host),
+            source=await self._source.at(one.repository.host),
             destination=await self._destination.at(),
             manifests=self._manifests,
         ).look()
-
-    def _end_if_all(self, error: StoreError, one: Wanted) -> None:
-        """Raises what everything else would meet; of a public registry, its other images do."""
-        if error.code not in _ENDING:
-            return
-        if not self._public:
-            raise error
-        self._down[one.repository.host] = error
 
     # Planning
 

@@ -44,7 +44,7 @@ from transferhub.model.objects import (
     WriteOptions,
     Written,
 )
-from transferhub.model.transfer import Part, RunId, Transfer, TransferState, Upload
+from transferhub.model.transfer import NOT_KEPT, Part, RunId, Transfer, TransferState, Upload
 from transferhub.plugins.objects.etags import Etags
 from transferhub.plugins.objects.event_scan import EventScan, Following
 from transferhub.plugins.objects.keymap import KeyMap
@@ -413,7 +413,7 @@ def _tells(written: Written) -> bool:
 
 
 def _note(not_kept: Sequence[str]) -> str:
-    return f"the destination did not keep: {', '.join(not_kept)}" if not_kept else ""
+    return f"{NOT_KEPT}{', '.join(not_kept)}" if not_kept else ""
 
 
 def server_side(source: ObjectStore, destination: ObjectStore, mode: str) -> bool:
