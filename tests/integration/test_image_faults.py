@@ -223,7 +223,7 @@ async def test_a_destination_whose_disk_is_full_fails_images_and_takes_them_late
         pytest.skip("takes the right to mount a small disk")
     folder = tmp_path / "full"
     with (
-        small_disk(folder / "storage", 4 << 20) as disk,
+        small_disk(folder / "storage", 64 << 20) as disk,
         DockerRegistry(folder=folder) as full,
         bench_between(registry, full, tmp_path, patience=0.5, attempts=1) as bench,
     ):
