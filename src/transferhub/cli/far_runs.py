@@ -13,6 +13,7 @@ from transferhub.cli.job import Params
 from transferhub.cli.places import route
 from transferhub.cli.run_lines import failures_lines, runs_table
 from transferhub.cli.standing import standing_lines, totals_document
+from transferhub.cli.text import noun_of
 from transferhub.errors import InputError
 from transferhub.model.run import Run, Task, TaskId
 from transferhub.model.transfer import RunId
@@ -37,7 +38,7 @@ def show_run(context: click.Context, params: Params) -> ExitCode:
         groups = desk.hub.failure_groups(view.run.ident) if failed else []
         task = _task(desk, view.run)
         document = run_document(view.run, task) | {"totals": totals_document(view)}
-        desk.tell(document, standing_lines(view, groups, route(task)))
+        desk.tell(document, standing_lines(view, groups, route(task), noun=noun_of(task.kind)))
     return ExitCode.OK
 
 
@@ -60,6 +61,7 @@ def list_failures(context: click.Context, params: Params) -> ExitCode:
                 records,
                 limit=params["limit"],
                 again=f"dth task retry {run.task} --run {run.ident}",
+                noun=noun_of(_task(desk, run).kind),
             ),
         )
     return ExitCode.OK

@@ -28,9 +28,16 @@ def totals_document(view: RunView) -> Document:
     return {**counts, "listing": view.standing.listing}
 
 
-def standing_lines(view: RunView, groups: Sequence[FailureGroup] = (), task: str = "") -> list[str]:
+def standing_lines(
+    view: RunView,
+    groups: Sequence[FailureGroup] = (),
+    task: str = "",
+    *,
+    noun: str = "object",
+) -> list[str]:
     """Args:
-    task: what it moves, in words.
+    task: from where to where it moves, in words.
+    noun: what it moves.
     """
     run, standing = view.run, view.standing
     rows = [
@@ -47,14 +54,14 @@ def standing_lines(view: RunView, groups: Sequence[FailureGroup] = (), task: str
     least = "at least " if standing.listing else ""
     copies = standing.scan.new + standing.scan.changed
     rows += [
-        ("copied", f"{format_count(standing.done)} of {least}{counted(copies, 'object')}"),
+        ("copied", f"{format_count(standing.done)} of {least}{counted(copies, noun)}"),
         ("moved", format_bytes(standing.bytes)),
     ]
     return [
         *table(rows),
         "",
         *balance_lines(_summary(view)),
-        *group_lines(groups),
+        *group_lines(groups, noun),
         *hub_steps(run, failed=standing.failed + standing.delete_failed),
     ]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Mapping
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from hashlib import md5
@@ -22,7 +22,7 @@ from transferhub.errors import (
     UnsupportedError,
 )
 from transferhub.hosts.credentials import Lent
-from transferhub.hosts.images import ImagesKind
+from transferhub.hosts.image_plans import plan_images
 from transferhub.hosts.lending import Lender
 from transferhub.hosts.looking import Looker
 from transferhub.hosts.registries import describe_login, open_side
@@ -105,19 +105,16 @@ class HostLooks:
 
     async def plan(self, spec: ImagesSpec, within: timedelta) -> Plan:
         lent = await self._lender.lend(spec.reaches.values())
-        looked = ImagesKind().open(
-            spec, self._tuning, self._env, lent=lent, folder=self._folder, looking=True
-        )
-        async with aclosing(looked):
-            try:
-                async with asyncio.timeout(within.total_seconds()):
-                    return await looked.survey()
-            except TimeoutError:
-                raise TransientError(
-                    f"Both registries were not looked through within {within.seconds} seconds;"
-                    " give it more, or name fewer images.",
-                    code="timeout",
-                ) from None
+        looked = plan_images(spec, self._tuning, self._env, lent=lent, folder=self._folder)
+        try:
+            async with asyncio.timeout(within.total_seconds()):
+                return await looked
+        except TimeoutError:
+            raise TransientError(
+                f"Both registries were not looked through within {within.seconds} seconds; give it"
+                " more, or name fewer images.",
+                code="timeout",
+            ) from None
 
     def estimate(self, spec: ObjectsSpec, *, objects: int, size: int) -> Preview:
         sample = WorkSample(spec)
