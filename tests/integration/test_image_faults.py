@@ -228,13 +228,16 @@ async def test_a_destination_whose_disk_is_full_fails_images_and_takes_them_late
         bench_between(registry, full, tmp_path, patience=0.5, attempts=1) as bench,
     ):
         for number in range(3):
-            large = oci.layer(f"full {number}", 600_000)
+            # Docker's registry 2.8 damages a manifest that it has no room for, so that it comes to
+            # none: no layer has room.
+            large = oci.layer(f"full {number}", 2_000_000)
             bench.push(oci.image(f"full {number}", layers=[large]), "app", f"{number}")
-        disk.fill(but=800_000)
+        disk.fill(but=1_000_000)
         summary = await bench.run("r")
-        assert summary.status is RunState.COMPLETED_WITH_FAILURES
-        assert (summary.done + summary.failed, summary.faults) == (3, ())
-        assert summary.failed >= 1
+        assert (summary.status, summary.failed, summary.faults) == (
+            RunState.COMPLETED_WITH_FAILURES, 3, (),
+        )  # fmt: skip
+        assert {row["code"] for row in rows_of(summary).values()} <= {"transient", "quota"}
         disk.free()
         await bench.ledger.redrive(RunId("r"))
         again = await bench.run("r")

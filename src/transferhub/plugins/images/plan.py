@@ -126,6 +126,11 @@ class PlanRow:
         return self.place if self.digest else self.repository
 
     @property
+    def origin(self) -> str:
+        """The image at the source, as people write it."""
+        return f"{self.source}:{self.tag}" if self.tag else f"{self.source}@{self.digest}"
+
+    @property
     def place(self) -> str:
         """The image at the destination."""
         return f"{self.repository}@{self.digest}"

@@ -151,7 +151,7 @@ class ImageReplication(WholeCopies):
             case RowKind.CONFLICT:
                 return _immutable(row.replaces)
             case RowKind.GONE:
-                return _gone(f"there is no {row.key} at the source any more, or never was")
+                return _gone(f"there is no {row.origin}, or not any more")
             case RowKind.UNLISTED:
                 return await self._copy_again(row)
             case _:
@@ -162,7 +162,7 @@ class ImageReplication(WholeCopies):
         plan = await self._survey.again(row)
         rows = [one for one in plan.rows if one.kind in WORK]
         if not rows and plan.of_kind(RowKind.GONE):
-            return _gone(f"there is no {row.key} at the source")
+            return _gone(f"there is no {row.origin}, or not any more")
         done = [await self._copy_one(one) for one in rows]
         vanished = sum(one.state is TransferState.VANISHED for one in done)
         return Copied(

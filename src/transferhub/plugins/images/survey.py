@@ -234,7 +234,7 @@ class Survey:
 
     def _notes(self, plan: Plan, looked: Sequence[Looked], failures: Failures) -> Iterator[str]:
         yield from _refused(failures)
-        gone = [row.key for row in plan.of_kind(RowKind.GONE)]
+        gone = [row.origin for row in plan.of_kind(RowKind.GONE)]
         if gone:
             yield f"the source does not have {_some(gone, 'image')} of the list"
         conflicts = [row.key for row in plan.of_kind(RowKind.CONFLICT)]
