@@ -117,9 +117,11 @@ async def _pick_up(state: HubState, talk: Callable[[str], None]) -> None:
         if run.keeper:
             totals = await state.ledger.totals(run.ident)
             done = totals.tally(Action.COPY, TransferState.DONE).count
+            task = await state.tasks.task_version(run.task, run.task_version)
+            things = "objects" if task is None else task.kind
             await state.tasks.release_run(run)
             talk(
-                f"picked up run {run.ident}, which was under way: {done} objects are copied,"
+                f"picked up run {run.ident}, which was under way: {done} {things} are copied,"
                 f" {totals.open} wait"
             )
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from transferhub.control.runs import Runs
+from transferhub.engine.retry import FATAL_CODES, MACHINE_CODES
 from transferhub.engine.tuning import Tuning
 from transferhub.errors import InputError, RunError
 from transferhub.hosts.carrier import State
@@ -66,6 +67,32 @@ async def test_a_kind_opens_both_sides_of_its_specs(tmp_path: Path) -> None:
         await replication.aclose()
     assert kind.warnings(spec, {}, None) == []
     assert [str(keys) in said for said in kind.warnings(bucket, {}, None)] == [True]
+
+
+@pytest.mark.parametrize(
+    ("source", "fatal"),
+    [("public", MACHINE_CODES), ("a.example", FATAL_CODES), ("ecr://eu-west-1", FATAL_CODES)],
+)
+async def test_one_of_many_registries_ends_no_run(
+    source: str, fatal: frozenset[str], tmp_path: Path
+) -> None:
+    kind = kind_of("images")
+    image = "c.example/d" if source == "public" else "d"
+    spec = kind.parse({"source": source, "destination": "b.example", "images": image})
+    replication = kind.open(spec, Tuning(), {}, folder=tmp_path)
+    try:
+        assert set(replication.fatal_codes) == fatal
+    finally:
+        await replication.aclose()
+
+
+def test_images_are_carried_by_one_process_that_has_attempts_of_its_own() -> None:
+    kind = kind_of("images")
+    spec = kind.parse({**IMAGES.to_json(), "concurrency": 6, "attempts": 2})
+    for given, concurrency in ((64, 6), (4, 4)):
+        tuned = kind.tuned(spec, Tuning(processes=8, concurrency=given))
+        assert (tuned.processes, tuned.concurrency, tuned.attempts) == (1, concurrency, 2)
+        assert kind.tuned(spec, tuned) == tuned
 
 
 def test_limits_are_cut_to_what_a_run_takes_of_them_whenever_they_change() -> None:
