@@ -20,7 +20,7 @@ class ExitCode(IntEnum):
 
 MEANING: Mapping[ExitCode, str] = {
     ExitCode.OK: "All well.",
-    ExitCode.FAILURES: "Completed, but some objects failed, or `dth verify` found differences.",
+    ExitCode.FAILURES: "Completed, but something failed, or `dth verify` found differences.",
     ExitCode.USAGE: "Bad usage or input; nothing was changed.",
     ExitCode.FAILED: "The run failed: credentials, a missing bucket, a delete guard, a full disk.",
     ExitCode.INTERRUPTED: "Interrupted; the same command goes on where it stopped.",

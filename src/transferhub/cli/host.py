@@ -19,8 +19,11 @@ from transferhub.model.transfer import (
 )
 
 if TYPE_CHECKING:  # pydantic takes longer to load than `dth --help` may
+    from transferhub.control.specs import Spec
     from transferhub.hosts.settings import Settings
+    from transferhub.plugins.images.plan import Plan
     from transferhub.plugins.images.registry_location import RegistryLocation
+    from transferhub.plugins.images.spec import ImagesSpec
     from transferhub.plugins.objects.estimate import Preview
     from transferhub.plugins.objects.spec import Location, ObjectsSpec
 
@@ -62,13 +65,14 @@ class Host(Protocol):
     its id, by the start of it, or by "last". A Ctrl-C ends a transfer with the status CANCELLED."""
 
     def transfer(
-        self, spec: ObjectsSpec, tuning: Tuning, *, resume: bool = True, verify: bool = False
+        self, spec: Spec, tuning: Tuning, *, resume: bool = True, verify: bool = False
     ) -> Summary: ...
     def resume(self, run: RunId, tuning: Tuning) -> Summary: ...
     def redrive(
         self, run: RunId, tuning: Tuning, *, code: str = "", key: str = "*"
     ) -> tuple[int, Summary | None]: ...
     def preview(self, spec: ObjectsSpec, prices: Path | None) -> Preview: ...
+    def plan_images(self, spec: ImagesSpec) -> Plan: ...
     def verify(self, spec: ObjectsSpec) -> Verification: ...
     def runs(self, limit: int) -> Sequence[tuple[Run, Task]]: ...
     def show(self, run: RunId) -> tuple[Run, Task, Totals]: ...

@@ -13,6 +13,7 @@ from transferhub.cli.grouped import SETTINGS, refuse_unknown, write_verbatim
 
 COMMANDS: Mapping[str, str] = {
     "transfer": "Copy what is new or changed from one location to another.",
+    "images": "Replicate container images from one registry to another.",
     "verify": "Compare two locations and change nothing.",
     "runs": "List the latest runs.",
     "show": "Show one run: its state, its counts, what to do next.",
@@ -107,8 +108,8 @@ FAR_OPTIONS = tuple(str(option.name) for option in _FAR)
 
 root = Root(
     name="dth",
-    help="Moves objects between object stores and folders, and proves that nothing was lost."
-    " Each command explains itself: dth COMMAND --help.",
+    help="Moves objects between object stores and folders, and images between registries, and"
+    " proves that nothing was lost. Each command explains itself: dth COMMAND --help.",
     context_settings=dict(SETTINGS),
     params=[
         *_FAR,

@@ -9,6 +9,7 @@ from typing import Any
 
 from transferhub.cli import main
 from transferhub.cli.host import Talk
+from transferhub.control.specs import Spec
 from transferhub.engine.progress import Observer, Phase, Progress, Summary
 from transferhub.engine.tuning import Tuning
 from transferhub.hosts.settings import Settings
@@ -26,7 +27,9 @@ from transferhub.model.transfer import (
     TransferRecord,
     TransferState,
 )
+from transferhub.plugins.images.plan import Plan, make_plan
 from transferhub.plugins.images.registry_location import RegistryLocation
+from transferhub.plugins.images.spec import ImagesSpec
 from transferhub.plugins.objects.estimate import FirstKey, Preview, RequestCount
 from transferhub.plugins.objects.location import Location
 from transferhub.plugins.objects.prices import RequestKind
@@ -187,6 +190,7 @@ class FakeHost:
     shows: Sequence[Progress] = ()
     says: Sequence[str] = ()
     redriven: int = 3
+    plan: Plan = field(default_factory=lambda: make_plan([]))
     verification: FakeVerification = FakeVerification(SCAN)
     records: Sequence[TransferRecord] = (RECORD,)
     groups: Sequence[FailureGroup] = (GROUP,)
@@ -212,7 +216,7 @@ class FakeHost:
         return self.ends
 
     def transfer(
-        self, spec: ObjectsSpec, tuning: Tuning, *, resume: bool = True, verify: bool = False
+        self, spec: Spec, tuning: Tuning, *, resume: bool = True, verify: bool = False
     ) -> Summary:
         self.asked |= {"spec": spec, "tuning": tuning, "resume": resume, "verify": verify}
         return self._work()
@@ -230,6 +234,10 @@ class FakeHost:
     def preview(self, spec: ObjectsSpec, prices: Path | None) -> Preview:
         self.asked |= {"spec": spec, "prices": prices}
         return PREVIEW
+
+    def plan_images(self, spec: ImagesSpec) -> Plan:
+        self.asked["spec"] = spec
+        return self.plan
 
     def verify(self, spec: ObjectsSpec) -> FakeVerification:
         self.asked["spec"] = spec

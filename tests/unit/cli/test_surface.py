@@ -12,6 +12,8 @@ from tests.unit.cli.fake_host import dth
 from transferhub import __version__
 from transferhub.cli.commands.aws import ROLES
 from transferhub.cli.grouped import SECTIONS, SETTINGS, Command, Family, section_of
+from transferhub.cli.images_options import MUTABILITIES, REPOSITORY_ENCRYPTIONS
+from transferhub.cli.images_options import SIDE_FIELDS as REGISTRY_FIELDS
 from transferhub.cli.options import (
     ADDRESSINGS,
     COMPARE_MODES,
@@ -23,6 +25,8 @@ from transferhub.cli.options import (
 from transferhub.cli.reference import PATH, reference
 from transferhub.cli.root import COMMANDS, root
 from transferhub.engine.compare import CompareMode
+from transferhub.plugins.images.registry_location import RegistryLocation
+from transferhub.plugins.images.spec import ImagesSpec
 from transferhub.plugins.objects.location import Location
 from transferhub.plugins.objects.spec import ObjectsSpec
 from transferhub.state.aws.access import Role
@@ -87,8 +91,20 @@ SERVER_FLAGS = {
 PROCESS_FLAGS = {"--runs", "--name", "--database", "--log-format"} | (ALL - {"--json"})
 SCHEDULE_FLAGS = {"--cron", "--every", "--once", "--zone", "--overlap", "--catch-up"}
 LIMIT_FLAGS = {"--bandwidth", "--requests", "--concurrency"}
+SIDES_OF_IMAGES = """
+    endpoint profile credentials anonymous ca-bundle proxy plain-http account region
+"""
+IMAGES_FLAGS = {
+    *(f"--{side}-{flag}" for side in ("source", "destination") for flag in SIDES_OF_IMAGES.split()),
+    *("--all", "--images", "--images-parameter", "--include", "--exclude", "--tags", "--semver"),
+    *("--newest", "--platform", "--untagged", "--index-children", "--cosign", "--no-cosign"),
+    *("--referrers", "--prefix", "--rename", "--create", "--no-create", "--tag-mutability"),
+    *("--scan-on-push", "--encryption", "--kms-key", "--prune", "--max-delete"),
+    *("--max-delete-percent", "--concurrency", "--attempts", "--requests"),
+}
 FLAGS = {
     "transfer": SIDE_FLAGS | SCOPE_FLAGS | WRITING_FLAGS | SPEED_FLAGS | RUNNING_FLAGS | ALL,
+    "images": IMAGES_FLAGS | (RUNNING_FLAGS - {"--prices"}) | ALL,
     "verify": SIDE_FLAGS | SCOPE_FLAGS | WITHOUT_LEDGER | {"--mirror", "--quiet"},
     "runs": ALL | {"--limit"},
     "show": ALL,
@@ -158,6 +174,7 @@ FLAGS = {
 }
 ARGUMENTS = {
     "transfer": ["SOURCE", "DESTINATION"],
+    "images": ["SOURCE", "DESTINATION"],
     "verify": ["SOURCE", "DESTINATION"],
     "runs": [],
     "show": ["RUN"],
@@ -313,6 +330,14 @@ def test_the_values_that_help_names_are_those_of_the_spec() -> None:
     assert set(SIDE_FIELDS.values()) == set(location) - places
 
 
+def test_the_values_that_help_names_are_those_of_the_spec_of_images() -> None:
+    schema = ImagesSpec.model_json_schema()["properties"]
+    assert list(MUTABILITIES) == schema["tag_mutability"]["enum"]
+    assert list(REPOSITORY_ENCRYPTIONS) == schema["encryption"]["enum"]
+    places = {"scheme", "environment", "host", "prefix", "credential"}
+    assert set(REGISTRY_FIELDS.values()) == set(RegistryLocation.model_fields) - places
+
+
 def test_the_roles_of_a_policy_are_those_that_there_are() -> None:
     assert list(ROLES) == list(Role)
 
@@ -327,7 +352,15 @@ SLOW_MODULES = ("pydantic", "rich", "sqlalchemy", "asyncio", "botocore", "pyreqw
 
 @pytest.mark.parametrize(
     "args",
-    ["--help", "--version", "transfer --help", "runs --help", "task --help", "task apply --help"],
+    [
+        "--help",
+        "--version",
+        "transfer --help",
+        "images --help",
+        "runs --help",
+        "task --help",
+        "task apply --help",
+    ],
 )
 def test_help_loads_nothing_slow(args: str) -> None:
     """Which is what lets it take less than 150 ms; a clock would fail on a busy machine."""

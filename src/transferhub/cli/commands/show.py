@@ -96,8 +96,11 @@ def phase_lines(totals: Totals, noun: str = "object") -> list[str]:
     done = totals.tally(Action.COPY, TransferState.DONE)
     copies = totals.scan.new + totals.scan.changed
     deletes = totals.tally(Action.DELETE, *TransferState)
+    listed = f"{totals.shards_done:,} of {counted(totals.shards, 'key range')} compared"
+    if noun != "object":
+        listed = f"{totals.shards_done:,} of {counted(totals.shards, 'plan')} made"
     rows = [
-        ("listing", f"{totals.shards_done:,} of {counted(totals.shards, 'key range')} compared"),
+        ("listing", listed),
         ("copying", f"{format_count(done.count)} of {counted(copies, noun)}"),
         ("moved", format_bytes(totals.moved_bytes)),
     ]
