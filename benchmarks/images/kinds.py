@@ -2,6 +2,7 @@
 
 import re
 from enum import StrEnum
+from functools import lru_cache
 from urllib.parse import parse_qs
 
 
@@ -33,6 +34,7 @@ BLOBS = frozenset({Kind.BLOB_HEAD, Kind.BLOB_GET, Kind.MOUNT}) | {
 _PART = re.compile(r"/v2/.+/(manifests|blobs)/(?:(uploads)/)?[^/]*$")
 
 
+@lru_cache(maxsize=10_000)
 def kind_of(method: str, target: str) -> Kind:
     path, _, query = target.partition("?")
     if path in {"/v2", "/v2/"}:

@@ -138,18 +138,18 @@ class Registries:
 
 @contextmanager
 def server() -> Iterator[DockerRegistry]:
-    """An empty registry that seldom collects garbage: it would take half of its time."""
-    registry, before = DockerRegistry(), os.environ.get("GOGC")
+    """An empty registry that seldom collects garbage, which would take much of its time."""
+    before = os.environ.get("GOGC")
+    os.environ["GOGC"] = _GARBAGE_PERCENT
     try:
-        os.environ["GOGC"] = _GARBAGE_PERCENT
-        registry.start()
-        # For it alone: the clients are programs in Go too.
+        registry = DockerRegistry()
+    finally:
+        # For it alone: some clients are programs in Go too.
         os.environ.pop("GOGC")
         if before is not None:
             os.environ["GOGC"] = before
+    with registry:
         yield registry
-    finally:
-        registry.stop()
 
 
 @contextmanager
