@@ -1,7 +1,8 @@
 """What a task file may say, and what is said of one that is wrong."""
 
 import re
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from transferhub.cli.tasks.files import FIELDS, TaskFile, read_task_files
 from transferhub.cli.tasks.schema import task_schema
 from transferhub.cli.tasks.yaml import read_documents, write_documents
 from transferhub.control.tasks import TaskDraft
+from transferhub.control.usual import usual_schedule
 from transferhub.errors import InputError
 from transferhub.model.faults import flatten
 
@@ -215,6 +217,93 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     ]
 
 
+# Images
+
+IMAGES = """\
+kind: images
+name: Team
+spec:
+  source: registry.example.com:5000/team
+  destination: ecr://eu-west-1
+  all: true
+"""
+
+
+@pytest.mark.parametrize("schedule", ["none", "{}", "", "null"])
+def test_a_schedule_of_images_is_left_out_or_none(schedule: str) -> None:
+    (daily,), (none,) = read(IMAGES), read(f"{IMAGES}schedule: {schedule}\n")
+    assert (daily.kept.schedule, none.kept.schedule) == (None, {})
+    assert "schedule" not in daily.definition
+    assert none.definition["schedule"] == {}
+    for task in (daily, none):
+        validator = jsonschema.Draft202012Validator(task_schema())
+        validator.validate(task.document.value)
+        (again,) = read(write_documents([task.definition]))
+        assert again.definition == task.definition
+
+
+def test_what_is_usual_is_not_written() -> None:
+    (task,) = read(IMAGES)
+    started = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    kept = replace(task.kept, schedule=usual_schedule("images", started))
+    assert definition(kept) == task.definition
+    later = replace(kept, schedule={**usual_schedule("images", started), "jitter": "60s"})
+    assert definition(later)["schedule"]["every"] == "1d"
+
+
+def test_the_words_for_images_are_read_as_people_write_them() -> None:
+    (listed,), (text,) = (
+        read(IMAGES.replace("all: true", f"images: {images}"))
+        for images in ("[app:1, web]", "'app:1, web'")
+    )
+    assert (listed.kept.spec["images"], text.kept.spec["images"]) == ("app:1\nweb", "app:1, web")
+    (renamed,) = read(IMAGES + "  rename: {vault/secret-password: a, tools/: ''}\n")
+    assert renamed.definition["spec"]["rename"] == {"vault/secret-password": "a", "tools/": ""}
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (("all: true", "all: true\n  semvr: x"), ["stdin:7: spec.semvr: there is no such"]),
+        (("all: true", "newest: 5"), ["stdin:3: spec.images: is missing; name images"]),
+        (
+            ("source: registry.example.com:5000/team", "source: {url: ghost:5000, account: '1'}"),
+            ["stdin:4: spec.source.account"],
+        ),
+        (("all: true", "all: true\n  password: x"), ["stdin:7: spec.password: a task file holds"]),
+        (("kind: images", "kind: image"), ["stdin:1: kind: 'image' is no kind of task"]),
+    ],
+)
+def test_what_is_wrong_with_images_is_named_with_its_line(
+    change: tuple[str, str], expected: list[str]
+) -> None:
+    assert IMAGES.replace(*change) != IMAGES
+    said = faults(IMAGES.replace(*change))
+    assert len(said) == len(expected), said
+    for sentence, start in zip(said, expected, strict=True):
+        assert sentence.startswith(start), said
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("all: true", "newest: x"),
+        ("all: true", "min_size: 5"),
+        ("ecr://eu-west-1", "{region: eu-west-1}"),
+        ("ecr://eu-west-1", "{url: ecr://eu-west-1, bucket: x}"),
+        ("kind: images", "kind: objects"),
+        ("all: true", "images_file_sha256: ''"),
+    ],
+)
+def test_the_schema_refuses_what_is_not_of_images(change: tuple[str, str]) -> None:
+    validator = jsonschema.Draft202012Validator(task_schema())
+    good, bad = (
+        read_documents(text, name="file")[0].value for text in (IMAGES, IMAGES.replace(*change))
+    )
+    assert validator.is_valid(good)
+    assert not validator.is_valid(bad)
+
+
 # The schema
 
 
@@ -252,7 +341,7 @@ def test_the_schema_refuses_what_apply_would(change: tuple[str, str]) -> None:
 def test_the_files_on_the_page_are_right() -> None:
     page = Path(__file__).parents[3] / "docs" / "operations" / "task-files.md"
     files = re.findall(r"^```yaml\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
-    assert len(files) == 2
+    assert len(files) == 3
     validator = jsonschema.Draft202012Validator(task_schema())
     for text in files:
         (task,) = read(text)
