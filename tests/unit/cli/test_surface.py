@@ -129,6 +129,12 @@ FLAGS = {
     | {"--source-credential", "--destination-credential"},
     "task clone": ALL,
     "task limits": ALL | LIMIT_FLAGS,
+    "task create-images": IMAGES_FLAGS
+    | SCHEDULE_FLAGS
+    | LIMIT_FLAGS
+    | ALL
+    | {"--name", "--description", "--tag", "--start", "--no-schedule"}
+    | {"--source-credential", "--destination-credential"},
     "task start": ALL | {"--wait"},
     "task stop": ALL | {"--abandon"},
     "task retry": ALL | {"--run", "--code", "--key", "--wait"},
@@ -192,6 +198,7 @@ ARGUMENTS = {
     "task create": ["SOURCE", "DESTINATION"],
     "task clone": ["TASK", "NAME"],
     "task limits": ["TASK"],
+    "task create-images": ["SOURCE", "DESTINATION"],
     "task start": ["TASK"],
     "task stop": ["TASK"],
     "task retry": ["TASK"],

@@ -1,6 +1,6 @@
 """`dth task` and its commands."""
 
-from transferhub.cli.commands.task import events, files, looking, making, steering
+from transferhub.cli.commands.task import events, files, images, looking, making, steering
 from transferhub.cli.grouped import Family
 
 HELP = """Create, change, start and stop the tasks of a hub.
@@ -11,7 +11,14 @@ state, which `dth up` serves; or, after --server URL, on a hub elsewhere.
 
 command = Family(
     "task",
-    [*looking.COMMANDS, *files.COMMANDS, *making.COMMANDS, *steering.COMMANDS, *events.COMMANDS],
+    [
+        *looking.COMMANDS,
+        *files.COMMANDS,
+        *making.COMMANDS,
+        *images.COMMANDS,
+        *steering.COMMANDS,
+        *events.COMMANDS,
+    ],
     short_help="Create, change, start and stop the tasks of a hub.",
     help=HELP,
 )

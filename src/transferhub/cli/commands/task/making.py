@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -29,15 +29,27 @@ if TYPE_CHECKING:  # takes longer to load than `dth task --help` may
 
 Value = TypeVar("Value")
 
+LIMITS = ("bandwidth", "requests", "concurrency")
 _TIMINGS = ("once", "every", "cron")
 _POLICIES = ("zone", "overlap", "catch_up")
 
 
+SpecValues = Callable[[Params, Faults], Mapping[str, Any]]
+"""The parameters of a kind of task that the user gave."""
+
+
 @click.pass_context
 def create(context: click.Context, /, **params: Any) -> ExitCode:
+    return create_from(context, params, "objects", spec_values)
+
+
+def create_from(
+    context: click.Context, params: Params, kind: str, spec_values: SpecValues
+) -> ExitCode:
+    """Creates a task of this kind from what the user typed, and tells it."""
     from transferhub.cli.tasks.definition import definition
 
-    draft = read_all(lambda faults: _draft(params, faults))
+    draft = read_all(lambda faults: _draft(params, faults, kind, spec_values))
     with at_desk(context, params) as desk:
         task = desk.hub.create_task(definition(draft))
         if params["start"]:
@@ -46,7 +58,7 @@ def create(context: click.Context, /, **params: Any) -> ExitCode:
     return ExitCode.OK
 
 
-def _draft(params: Params, faults: Faults) -> TaskDraft | None:
+def _draft(params: Params, faults: Faults, kind: str, spec_values: SpecValues) -> TaskDraft | None:
     """The draft of a task, with values as a task keeps them."""
     from transferhub.cli.tasks.definition import checked
     from transferhub.control.tasks import TaskDraft
@@ -56,11 +68,11 @@ def _draft(params: Params, faults: Faults) -> TaskDraft | None:
     }
     draft = TaskDraft(
         name=params["name"],
-        kind="objects",
+        kind=kind,
         spec=spec_values(params, faults),
         description=params["description"] or "",
         tags=params["tag"],
-        schedule=schedule,
+        schedule=schedule if schedule or params.get("no_schedule") else None,
         limits=given_limits(params),
     )
     if faults.found:
@@ -116,7 +128,7 @@ def limits(context: click.Context, /, **params: Any) -> ExitCode:
     return ExitCode.OK
 
 
-def _schedule_options() -> list[Option]:
+def schedule_options() -> list[Option]:
     def make(flag: str, metavar: str, text: str) -> Option:
         return Option([flag], section="Schedule", metavar=metavar, help=text)
 
@@ -138,17 +150,20 @@ def _schedule_options() -> list[Option]:
     ]
 
 
-def _side_options(side: str) -> list[Option]:
-    stored = Option(
+def stored_option(side: str) -> Option:
+    return Option(
         [f"--{side}-credential"],
         section=side.capitalize(),
         metavar="NAME",
         help="Credential that the hub stores; see `dth credential put`.",
     )
-    return [stored, *options.side_options(side)]
 
 
-def _task_options() -> list[Option]:
+def task_options(*, limits: Sequence[str] = LIMITS) -> list[Option]:
+    """Args:
+    limits: that the task may have.
+    """
+    chosen = {f"limit_{name}" for name in limits}
     return [
         Option(["--name"], section="Task", required=True, metavar="NAME", help="Its name."),
         Option(["--description"], section="Task", metavar="TEXT", help="What it is for."),
@@ -160,7 +175,7 @@ def _task_options() -> list[Option]:
             help="A word to find it by; may be given more than once.",
         ),
         Option(["--start"], section="Task", is_flag=True, help="Start its first run at once."),
-        *limit_options("Task"),
+        *(option for option in limit_options("Task") if option.name in chosen),
     ]
 
 
@@ -180,10 +195,10 @@ COMMANDS = [
         on_hub=True,
         params=options.chain(
             options.location_arguments(),
-            _task_options(),
-            _schedule_options(),
-            _side_options("source"),
-            _side_options("destination"),
+            task_options(),
+            schedule_options(),
+            [stored_option("source"), *options.side_options("source")],
+            [stored_option("destination"), *options.side_options("destination")],
             options.scope_options(),
             options.compare_options(),
             options.writing_options(),

@@ -14,7 +14,7 @@ from transferhub.cli.grouped import Command, Option
 from transferhub.cli.hub_lines import hub_run_document, task_document
 from transferhub.cli.hub_options import hub_options, task_argument
 from transferhub.cli.standing import standing_document, standing_lines
-from transferhub.cli.text import counted, visible
+from transferhub.cli.text import counted, noun_of, visible
 from transferhub.errors import MoveError
 from transferhub.model.run import UNDER_WAY_STATES, Run, Task
 from transferhub.model.transfer import RunId
@@ -28,7 +28,7 @@ def start(context: click.Context, /, **params: Any) -> ExitCode:
         task = desk.find(params["task"]).task
         run = desk.hub.start_run(task.ident)
         if params["wait"]:
-            return _follow(desk, run)
+            return _follow(desk, run, task)
         sentence = f"Run {run.ident} of {visible(task.name)} is queued; dth show {run.ident} tells."
         desk.tell(hub_run_document(run), [sentence])
     return ExitCode.OK
@@ -63,23 +63,24 @@ def retry(context: click.Context, /, **params: Any) -> ExitCode:
         count, run = desk.hub.retry_run(ident, code=params["code"] or "", key=params["key"])
         under_way = run.state in UNDER_WAY_STATES
         if params["wait"] and under_way:
-            return _follow(desk, run)
+            return _follow(desk, run, view.task)
+        noun = noun_of(view.task.kind)
         sentence = (
-            f"Run {run.ident} is queued again; {counted(count, 'failed object')} will be tried."
+            f"Run {run.ident} is queued again; {counted(count, f'failed {noun}')} will be tried."
             if under_way
-            else f"No failed object of run {run.ident} matches; nothing was changed."
+            else f"No failed {noun} of run {run.ident} matches; nothing was changed."
         )
         desk.tell({**hub_run_document(run), "retried": count}, [sentence])
     return ExitCode.OK
 
 
-def _follow(desk: Desk, run: Run) -> ExitCode:
+def _follow(desk: Desk, run: Run, task: Task) -> ExitCode:
     """Waits for the end of a run, and tells it."""
     desk.app.err.line(f"dth: run {run.ident} is followed; Ctrl-C leaves it to the hub")
     while True:
         view = desk.hub.run(run.ident)
         if view.run.state not in UNDER_WAY_STATES:
-            desk.tell(standing_document(view), standing_lines(view))
+            desk.tell(standing_document(view), standing_lines(view, noun=noun_of(task.kind)))
             return exit_of_status(view.run.state)
         time.sleep(_LOOK_SECONDS)
 
@@ -154,7 +155,7 @@ COMMANDS = [
                 Option(
                     ["--abandon"],
                     is_flag=True,
-                    help="Do not end the objects under way, as is usual.",
+                    help="Do not end what is under way, as is usual.",
                 ),
             ],
             hub_options("the run"),
@@ -163,8 +164,8 @@ COMMANDS = [
     Command(
         "retry",
         callback=retry,
-        short_help="Try failed objects again, and what a stopped run left.",
-        help="""Try the failed objects of a task's newest run again, all or those that match.
+        short_help="Try again what failed, and what a stopped run left.",
+        help="""Try again what failed in a task's newest run, all or what matches.
 
         A run that was stopped, or that failed, goes on with what is left.
         """,
