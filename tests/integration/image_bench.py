@@ -87,7 +87,7 @@ class ImageBench:
     Attributes:
         before, after: the proxies of source and destination.
         patience: seconds.
-        repositories: those of the destination.
+        listing, repositories: those of source and destination.
         talk: what the last run said.
     """
 
@@ -101,6 +101,7 @@ class ImageBench:
     skopeo: Callable[[], Awaitable[Skopeo]] = no_skopeo
     patience: float = 5
     attempts: int = 3
+    listing: MakeRepositories = OciRepositories
     repositories: MakeRepositories = OciRepositories
     talk: list[str] = field(default_factory=list)
 
@@ -114,7 +115,7 @@ class ImageBench:
         spec = self.spec(**values)
         return ImageReplication(
             spec,
-            source=opener(spec.source.host, patience=self.patience),
+            source=opener(spec.source.host, patience=self.patience, repositories=self.listing),
             destination=opener(
                 spec.destination.host, patience=self.patience, repositories=self.repositories
             ),

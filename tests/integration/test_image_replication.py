@@ -3,8 +3,9 @@
 import asyncio
 import itertools
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import ClassVar
 
@@ -17,8 +18,9 @@ from tests.servers.rules import Request, Reset, Status
 from transferhub.errors import DeniedError, GuardError, InputError
 from transferhub.model.run import RunState
 from transferhub.model.transfer import RunId, Shard, Transfer
+from transferhub.registries import Digest
 from transferhub.registries.oci_repositories import OciRepositories
-from transferhub.registries.repositories import TagRule
+from transferhub.registries.repositories import ListedImage, TagRule
 from transferhub.state.base import Ledger
 from transferhub.state.memory import MemoryLedger
 from transferhub.state.sql import SqlLedger
@@ -259,7 +261,114 @@ async def test_all_of_a_registry_with_its_referrers_comes_to_rest(light: ImageBe
     assert light.there("app", sbom.digest) == sbom.digest
 
 
+# What only Amazon ECR tells
+
+
+class Told(OciRepositories):
+    """Lists also images without a tag, and when each was pushed."""
+
+    untagged: ClassVar[list[oci.Manifest]] = []
+
+    async def images(
+        self, name: str, *, wanted: Callable[[str], bool]
+    ) -> AsyncIterator[ListedImage]:
+        day = datetime(2026, 1, 1, tzinfo=UTC)
+        async for image in super().images(name, wanted=wanted):
+            yield replace(image, pushed_at=day - timedelta(days=int(image.tags[0])))
+        for manifest in self.untagged:
+            yield ListedImage(digest=Digest(manifest.digest), media_type=manifest.media_type)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({}, []),
+        ({"untagged": True}, ["lonely"]),
+        ({"index_children": True}, ["child"]),
+        ({"untagged": True, "index_children": True}, ["child", "lonely"]),
+    ],
+)
+async def test_images_without_a_tag_are_told_apart(
+    light: ImageBench, values: dict[str, bool], expected: list[str]
+) -> None:
+    index = oci.multi_platform("apart", platforms=(oci.AMD64,))
+    lonely = oci.image("lonely")
+    sbom = oci.artifact("sbom", lonely)
+    light.push(index, "app", "1")
+    for manifest in (lonely, sbom):
+        light.push(manifest, "app")
+    light.listing = Told
+    Told.untagged = [index.children[0], lonely, sbom]
+    plan = await light.plan(all=True, exclude=("*:1",), **values)
+    names = {index.children[0].digest: "child", lonely.digest: "lonely", sbom.digest: "sbom"}
+    assert sorted(names[row.digest] for row in plan.rows) == expected
+
+
+async def test_the_newest_by_push_are_taken(light: ImageBench) -> None:
+    for number, manifest in enumerate(oci.family("pushed", 5, layer_bytes=256)):
+        light.push(manifest, "app", f"{number}")
+    light.listing, Told.untagged = Told, []
+    await light.run(all=True, newest=2)
+    assert light.tags_there("app") == ["0", "1"]
+
+
+# What is there in another way
+
+
+async def test_in_one_registry_blobs_are_lent_and_not_sent(
+    registry: DockerRegistry, tmp_path: Path
+) -> None:
+    with bench_between(registry, registry, tmp_path) as bench:
+        bench.push(made := oci.multi_platform("lent"), "app", "1")
+        bench.after = bench.before
+        into = bench.before.url.removeprefix("http://")
+        summary = await bench.run(all=True, destination=f"{into}/copy/{bench.name}")
+        assert (summary.done, summary.bytes) == (1, 0)
+        (row,) = rows_of(summary).values()
+        assert f"{len(made.all_blobs)} mounted" in row["note"]
+        there = bench.destination.digest(f"copy/{bench.name}/app", "1")
+        assert there == made.digest
+        assert bench.uploaded() == []
+
+
+async def test_blobs_of_tags_that_filters_leave_out_are_not_sent_again(light: ImageBench) -> None:
+    old, new = oci.family("covered", 2, layer_bytes=2_000)
+    light.push_there(old, "app", "old")
+    light.push(new, "app", "new")
+    summary = await light.run(all=True, include=("app:new",))
+    own = [b for digest, b in new.all_blobs.items() if digest not in old.all_blobs]
+    assert summary.bytes == sum(len(blob.content) for blob in own)
+
+
+async def test_a_second_tag_is_a_copy_where_the_first_one_failed(light: ImageBench) -> None:
+    made = oci.multi_platform("second")
+    light.push(made, "app", "1", "2")
+    denied = Status(status=403, code="DENIED", message="not this tag")
+    light.after.add(denied, method="PUT", path="/manifests/1$")
+    light.attempts = 1
+    summary = await light.run()
+    assert (summary.done, summary.failed, light.there("app", "2")) == (1, 1, made.digest)
+    for below in made.tree:
+        assert light.there("app", below.digest) == below.digest
+
+
 # What cannot be copied
+
+
+@pytest.mark.parametrize("side", ["before", "after"])
+async def test_a_tag_that_cannot_be_looked_at_fails_alone(light: ImageBench, side: str) -> None:
+    for number, manifest in enumerate(oci.family(f"look {side}", 4, layer_bytes=256)):
+        light.push(manifest, "app", f"{number}")
+        light.push_there(manifest, "app", f"{number}")
+    light.push(oci.image("fresh"), "app", "fresh")
+    broken = Status(status=500, code="UNKNOWN", message="damaged")
+    getattr(light, side).add(broken, method="HEAD", path="/manifests/2$")
+    light.attempts, light.patience = 1, 0.2
+    summary = await light.run(all=True, prune=True)
+    assert (summary.done, summary.failed, summary.scan.same, summary.faults) == (1, 1, 3, ())
+    assert summary.scan.extra == 0
+    row = rows_of(summary)[f"{light.name}/app:2"]
+    assert "Looking at" in row["message"]
 
 
 class Immutable(OciRepositories):

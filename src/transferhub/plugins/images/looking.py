@@ -5,8 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Final
 
-from transferhub.errors import DeniedError, NotFoundError, StoreError
+from transferhub.engine.retry import FATAL_CODES
+from transferhub.errors import (
+    CorruptError,
+    DeniedError,
+    NotFoundError,
+    StoreError,
+    TransientError,
+)
 from transferhub.plugins.images.crowd import each
 from transferhub.plugins.images.manifests import Manifests
 from transferhub.plugins.images.plan import DestinationSide, PlanRow, RowKind, SourceSide
@@ -16,6 +24,9 @@ from transferhub.plugins.images.selection import ImageEntry, Selection, attachme
 from transferhub.plugins.images.sides import OpenRegistry
 from transferhub.registries.manifest import INDEX_TYPES, Digest
 from transferhub.registries.repositories import MOVABLE, TagRule
+
+ENDING_CODES: Final = FATAL_CODES | {"unreachable"}
+"""What would be said of everything else, too."""
 
 _AT_ONCE = 32
 _ATTACHED = (".sig", ".att", ".sbom")
@@ -95,18 +106,20 @@ class Looking:
         self._without: list[str] = []
         self._tags: dict[str, str] = {}
         self._digests: set[str] = set()
+        self._used = False
+        self._at_source: set[str] = set()
+        self._others: set[str] = set()
 
     async def look(self) -> Looked:
         wanted = self._wanted
         self._rule = await self._asked_rule()
-        listed = await self._listed() if wanted.listed else []
+        listed = await self._listed_somehow() if wanted.listed else []
         named = await self._named()
         taken = await self._selected(listed, named)
         attached = await self._attached(listed, taken)
         referrers = await self._referrers([*taken, *attached])
-        tags = {entry.tag for entry in listed if entry.tag}
-        kept = {entry.tag for entry in (*taken, *attached)}
-        self._filtered += len(tags - kept - set(self._without))
+        told = {entry.tag for entry in (*taken, *attached)} | {one.tag for one in self._failures}
+        self._filtered += len(self._at_source - told - set(self._without))
         return Looked(
             source=SourceSide(
                 repository=wanted.repository,
@@ -121,9 +134,9 @@ class Looking:
                 tags=self._tags,
                 digests=frozenset(self._digests),
                 rule=self._rule or MOVABLE,
-                extra=self._extra(tags, taken) if wanted.extra else frozenset(),
+                extra=self._extra(taken) if wanted.extra else frozenset(),
             ),
-            empty=wanted.listed and not self._digests,
+            empty=wanted.listed and not self._used,
             failures=self._failures,
             without=self._without,
         )
@@ -138,6 +151,22 @@ class Looking:
 
     # Listing
 
+    async def _listed_somehow(self) -> list[ImageEntry]:
+        """All at once, or where that fails one by one, for one image that cannot be looked at is
+        not to keep the others back."""
+        try:
+            return await self._listed()
+        except (DeniedError, TransientError, CorruptError) as error:
+            if error.code in ENDING_CODES:
+                raise
+        self._filtered = 0
+        self._used = True
+        tags = [tag async for tag in self._registry.tags(self._repository) if self._counted(tag)]
+        self._at_source.update(tags)
+        images = map(self._wanted.repository.tagged, tags)
+        found = await each(self._head_both, images, limit=_AT_ONCE)
+        return [entry for entry in found if entry is not None]
+
     async def _listed(self) -> list[ImageEntry]:
         """What the source has, as far as filters may take it; what the destination has is noted."""
         entries, _ = await asyncio.gather(self._source_images(), self._destination_images())
@@ -150,13 +179,27 @@ class Looking:
 
     async def _source_images(self) -> list[ImageEntry]:
         entries = []
-        async for image in self._source.repositories.images(self._repository, wanted=self._counted):
+        async for image in self._source.repositories.images(self._repository, wanted=self._asked):
             self._kinds[image.digest] = image.media_type
+            tags = [tag for tag in image.tags if self._asked_alone or self._counted(tag)]
+            self._at_source.update(tags)
+            if image.tags and not tags:
+                self._others.add(image.digest)
+                continue
             entries += [
                 ImageEntry(tag=tag, digest=image.digest, pushed_at=image.pushed_at, size=image.size)
-                for tag in image.tags or ("",)
+                for tag in tags or ("",)
             ]
         return entries
+
+    @property
+    def _asked_alone(self) -> bool:
+        """Only what filters may take is looked at."""
+        return not (self._selection.untagged or self._selection.index_children)
+
+    def _asked(self, tag: str) -> bool:
+        """Whether to look at a tag. To tell an index's images from others, all indexes are."""
+        return self._counted(tag) if self._asked_alone else True
 
     def _counted(self, tag: str) -> bool:
         covered = self._covers(tag)
@@ -169,9 +212,13 @@ class Looking:
     async def _destination_images(self) -> None:
         if self._rule is None:
             return
-        async for image in self._there.repositories.images(
-            self._wanted.goes_to, wanted=self._covers
-        ):
+
+        def covered(tag: str) -> bool:
+            self._used = True
+            return self._covers(tag)
+
+        async for image in self._there.repositories.images(self._wanted.goes_to, wanted=covered):
+            self._used = True
             self._digests.add(image.digest)
             self._tags.update(dict.fromkeys(image.tags, image.digest))
 
@@ -260,7 +307,8 @@ class Looking:
         selection = self._selection
         if not untagged or not (selection.untagged or selection.index_children):
             return tagged, frozenset()
-        indexes = {entry.digest for entry in listed if self._may_be_index(entry.digest)}
+        all_of_it = self._others.union(entry.digest for entry in listed)
+        indexes = {digest for digest in all_of_it if self._may_be_index(digest)}
         await each(self._read_tree, sorted(indexes), limit=_AT_ONCE)
         children = {one for d in indexes for one in self._manifests.closure(d) if one != d}
         if selection.untagged:
@@ -278,8 +326,6 @@ class Looking:
         try:
             digest = await self._member(entry.digest)
         except StoreError as error:
-            if entry.tag not in named and entry.digest not in named:
-                raise
             self._failures[self._reference(entry)] = error
             return None
         if digest is None:
@@ -325,7 +371,12 @@ class Looking:
         return self._kinds.get(digest, "") in INDEX_TYPES | {""}
 
     async def _read_tree(self, digest: str) -> None:
-        await self._manifests.tree(self._registry, self._repository, digest)
+        try:
+            await self._manifests.tree(self._registry, self._repository, digest)
+        except StoreError as error:
+            # What stays wrong is met again by the copy of this image, and keeps back no other.
+            if error.retryable or error.code in ENDING_CODES:
+                raise
 
     # What belongs to images
 
@@ -387,9 +438,9 @@ class Looking:
         await each(self._read_tree, indexes, limit=_AT_ONCE)
         return {one for digest in digests for one in self._manifests.closure(digest)}
 
-    def _extra(self, tags: set[str], taken: Iterable[ImageEntry]) -> frozenset[str]:
+    def _extra(self, taken: Iterable[ImageEntry]) -> frozenset[str]:
         """Lists of referrers are ours where the destination has no API for them."""
         ours = {
             attachment_stem(one) for entry in taken for one in self._manifests.closure(entry.digest)
         }
-        return frozenset(self._tags.keys() - tags - ours)
+        return frozenset(self._tags.keys() - self._at_source - ours)

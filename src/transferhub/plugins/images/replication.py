@@ -163,7 +163,7 @@ class ImageReplication(WholeCopies):
         rows = [one for one in plan.rows if one.kind in WORK]
         if not rows and plan.of_kind(RowKind.GONE):
             return _gone(f"there is no {row.origin}, or not any more")
-        done = [await self._copy_one(one) for one in rows]
+        done = await each(self._copy_one, rows, limit=_AT_ONCE)
         vanished = sum(one.state is TransferState.VANISHED for one in done)
         return Copied(
             state=TransferState.VANISHED if done and vanished == len(done) else TransferState.DONE,

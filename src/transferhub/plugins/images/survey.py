@@ -7,11 +7,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterat
 from contextlib import suppress
 from dataclasses import replace
 
-from transferhub.engine.retry import FATAL_CODES
 from transferhub.errors import StoreError
 from transferhub.plugins.images.blobs import Blobs
 from transferhub.plugins.images.crowd import each
-from transferhub.plugins.images.looking import Looked, Looking, Wanted
+from transferhub.plugins.images.looking import ENDING_CODES, Looked, Looking, Wanted
 from transferhub.plugins.images.manifests import Manifests
 from transferhub.plugins.images.plan import (
     WORK,
@@ -31,8 +30,6 @@ _REPOSITORIES_AT_ONCE = 16
 _AT_ONCE = 32
 _SHOWN = 5
 _UPLOADS = frozenset({RowKind.COPY, RowKind.REFERRER})
-_ENDING = FATAL_CODES | {"unreachable"}
-"""What would be said of everything else, too."""
 
 Failures = dict[str, StoreError]
 """By the key of the row."""
@@ -163,7 +160,7 @@ class Survey:
         except StoreError as error:
             found = [(image, error) for image in ([None] if one.listed else one.images)]
         for image, failure in found:
-            if failure.code in _ENDING and not self._public:
+            if failure.code in ENDING_CODES and not self._public:
                 raise failure
             row = one.unlisted(image)
             failures[row.key] = failure
