@@ -86,15 +86,22 @@ ANYTHING: st.SearchStrategy[Any] = st.recursive(
 MUTATIONS = [name for name in fields_of("mutation") if list(inputs_of(name))]
 
 
-@pytest.mark.parametrize("mutation", MUTATIONS)
-def test_good_input_with_anything_in_it_is_done_or_refused(desk: Desk, mutation: str) -> None:
-    paths = sorted(inputs_of(mutation))
-    client = desk.world.user_client(f"fuzz.{mutation.lower()}", Role.ADMIN)
+OF_IMAGES = [("createTask", True), ("updateTask", True)]
+
+
+@pytest.mark.parametrize(
+    ("mutation", "images"), [*((mutation, False) for mutation in MUTATIONS), *OF_IMAGES]
+)
+def test_good_input_with_anything_in_it_is_done_or_refused(
+    desk: Desk, mutation: str, images: bool
+) -> None:
+    paths = sorted(path for path in inputs_of(mutation) if not (images and path.startswith("spec")))
+    client = desk.world.user_client(f"fuzz.{mutation.lower()}.{images:d}", Role.ADMIN)
 
     @BOUNDED
     @given(changes=st.dictionaries(st.sampled_from(paths), ANYTHING, min_size=1, max_size=3))
     def ask(changes: dict[str, Any]) -> None:
-        asked = desk.good(mutation)
+        asked = desk.good(mutation, images=images)
         places = [(places_of(mutation, path), value) for path, value in changes.items()]
         for where, value in sorted(places, key=lambda place: -len(place[0])):  # from within
             put(asked, where, value)
