@@ -56,11 +56,20 @@ def story_of_images(world: World) -> Iterator[GraphClient]:
         assert client.refused(create, t={"name": "x", **wrong}) == [("bad_input", field)], wrong
     moved = {"i": task["id"], "v": 2, "t": objects}
     assert client.refused(update, **moved) == [("bad_input", "kind")]
+    follow = "mutation ($i: ID!, $e: EventSourceInput) { setTaskEvents(id: $i, events: $e) { id } }"
+    assert client.refused(follow, i=task["id"], e={"kind": "WEBHOOK"}) == [("bad_input", "events")]
     listed = client.get('{ tasks(filter: {kind: IMAGES}, search: "again") { items { id } } }')
     assert [item["id"] for item in listed["items"]] == [again["id"]]
     schema = json.loads(client.get("{ specSchema(kind: IMAGES) }"))
     assert "newest" in schema["properties"]
 
+
+def story_of_registries(world: World) -> Iterator[GraphClient]:
+    client = world.user_client("rae")
+    yield client
+    images = {**TO_ECR, "all": True}
+    create = "mutation ($t: TaskInput!) { createTask(input: $t) { id } }"
+    task = client.get(create, t={"name": "Images", "images": images})
     test = """query ($l: LocationInput, $r: RegistryInput) {
         testConnection(location: $l, registry: $r, side: SOURCE) {
             works url steps { attempted outcome } } }"""

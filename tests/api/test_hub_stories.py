@@ -9,7 +9,7 @@ import pytest
 from graphql import FieldNode, OperationDefinitionNode, parse
 
 from tests.api.hub_world import GraphClient, Kind, World, hub_served
-from tests.api.image_story import story_of_images
+from tests.api.image_story import story_of_images, story_of_registries
 from tests.api.operations import written
 from tests.api.web import PASSWORD, Client
 from tests.servers.boto import Boto
@@ -536,6 +536,7 @@ STORIES: tuple[Callable[[World], Iterator[GraphClient]], ...] = (
     story_of_events,
     story_of_history,
     story_of_images,
+    story_of_registries,
 )
 
 

@@ -12,14 +12,27 @@ from tests.servers.docker_registry import ACCOUNT, DockerRegistry
 from tests.servers.oci_images import image
 from tests.servers.pusher import Pusher
 from tests.servers.stand_in_registry import StandInRegistry, refusal
-from transferhub.control.places import Outcome, Step, Trial
+from transferhub.control.journal import Journal
+from transferhub.control.key_ring import KeyFile
+from transferhub.control.places import Outcome, Places, Step, Trial
+from transferhub.control.places import Side as PlaceSide
+from transferhub.control.reach import OWN_MACHINE, Reach, ReachRules
+from transferhub.control.vault import Credentials
 from transferhub.engine.tuning import Tuning
+from transferhub.errors import AccessError, InputError, TransientError
+from transferhub.hosts.lending import Lender
+from transferhub.hosts.places import HostLooks
 from transferhub.hosts.registries import open_side
 from transferhub.hosts.registry_trials import REPOSITORY, registry_steps
+from transferhub.model.clock import utc_now
+from transferhub.model.people import Caller, How, Role
 from transferhub.plugins.images.registry_location import RegistryLocation
+from transferhub.state.memory import MemoryAudit, MemoryTaskStore, MemoryVault
 
 pytestmark = pytest.mark.registries
 
+OPERATOR = Caller(name="op", role=Role.OPERATOR, how=How.SESSION)
+VIEWER = Caller(name="eve", role=Role.VIEWER, how=How.SESSION)
 OK, FAILED, SKIPPED = Outcome.OK, Outcome.FAILED, Outcome.SKIPPED
 TUNING = Tuning(patience=timedelta(seconds=1))
 Side = Literal["source", "destination"]
@@ -38,8 +51,8 @@ def told(steps: list[Step]) -> list[tuple[Trial, Outcome, str]]:
 
 
 def held(registry: DockerRegistry) -> list[str]:
-    """Every file that a registry keeps. Of an upload that is cancelled, Docker's writes where it was
-    once more, and forgets it with its next sweep."""
+    """Every file that a registry keeps. Of an upload that is cancelled, Docker's writes once more
+    where it was, and forgets that with its next sweep."""
     files = (path for path in registry.storage.rglob("*") if path.is_file())
     return sorted(str(path) for path in files if "_uploads" not in path.parts)
 
@@ -123,3 +136,59 @@ async def test_a_public_source_has_nothing_to_try() -> None:
     location = RegistryLocation(scheme="public")
     steps = await registry_steps(open_side(location, env={}, tuning=TUNING), location)
     assert told(steps) == [(Trial.LIST, SKIPPED, ""), (Trial.READ, SKIPPED, "")]
+
+
+# As a hub asks
+
+
+class Asked:
+    """A hub's looks, whose stored credentials are a login and keys."""
+
+    def __init__(self, folder: Path, rules: ReachRules = OWN_MACHINE) -> None:
+        vault, ring = MemoryVault(), KeyFile(folder / "keys")
+        self.audit = MemoryAudit()
+        journal = Journal(self.audit, utc_now)
+        self.credentials = Credentials(vault, ring, journal, utc_now)
+        looks = HostLooks(
+            folder,
+            {"DTH_SOURCE_USER": ACCOUNT.user, "DTH_SOURCE_PASSWORD": ACCOUNT.secret},
+            Lender(vault, ring, guarded=False),
+            tuning=Tuning(),
+        )
+        self.places = Places(MemoryTaskStore(utc_now), looks, Reach(rules), journal)
+
+
+async def test_a_hub_that_serves_others_shows_its_own_login_to_no_registry(
+    registry_https: DockerRegistry, tmp_path: Path
+) -> None:
+    there = {"url": registry_https.host, "ca_bundle": str(registry_https.ca)}
+    for rules, outcome in ((OWN_MACHINE, OK), (ReachRules(folders=(Path("/"),)), FAILED)):
+        folder = tmp_path / outcome
+        folder.mkdir()
+        test = await Asked(folder, rules).places.test_registry(OPERATOR, there, PlaceSide.SOURCE)
+        assert test.steps[0].outcome is outcome
+    with pytest.raises(InputError, match="allow_local"):
+        await Asked(tmp_path, ReachRules()).places.test_registry(OPERATOR, there, PlaceSide.SOURCE)
+
+
+async def test_a_test_of_a_destination_is_noted_and_viewers_test_nothing(
+    registry: DockerRegistry, tmp_path: Path
+) -> None:
+    asked = Asked(tmp_path)
+    there = {"url": registry.host, "plain_http": True}
+    with pytest.raises(AccessError):
+        await asked.places.test_registry(VIEWER, there, PlaceSide.DESTINATION)
+    assert (await asked.places.test_registry(OPERATOR, there, PlaceSide.DESTINATION)).works
+    (entry,) = await asked.audit.entries()
+    assert (entry.action, entry.subject) == ("connection.test", registry.host)
+
+
+async def test_a_plan_takes_no_longer_than_it_may(registry: DockerRegistry, tmp_path: Path) -> None:
+    spec = {
+        "source": {"url": registry.host, "plain_http": True},
+        "destination": {"url": "127.0.0.1:1", "plain_http": True},
+        "all": True,
+    }
+    with pytest.raises(TransientError) as caught:
+        await Asked(tmp_path).places.plan(OPERATOR, spec, within=timedelta(seconds=0.5))
+    assert caught.value.code == "timeout"
