@@ -440,10 +440,28 @@ async def test_a_repository_that_cannot_be_listed_fails_alone_and_can_be_tried_a
     row = rows_of(summary)[f"{light.name}/shut"]
     assert (row["code"], "shut" in row["message"]) == ("denied", True)
     light.before.remove(rule)
+    damaged = light.before.add(denied, method="HEAD", path="/shut/manifests/1$")
     assert await light.ledger.redrive(RunId("r")) == 1
     again = await light.run("r")
-    assert (again.status, again.done) == (RunState.SUCCEEDED, 2)
+    assert (again.status, light.tags_there("shut")) == (RunState.COMPLETED_WITH_FAILURES, ["2"])
+    light.before.remove(damaged)
+    await light.ledger.redrive(RunId("r"))
+    last = await light.run("r")
+    assert (last.status, last.done) == (RunState.SUCCEEDED, 2)
     assert light.tags_there("shut") == ["1", "2"]
+
+
+async def test_what_is_named_beside_a_repository_that_cannot_be_listed_is_not_forgotten(
+    light: ImageBench,
+) -> None:
+    made = oci.family("beside", 2, layer_bytes=256)
+    light.push(made[0], "shut", "1")
+    light.push(made[1], "shut")
+    denied = Status(status=403, code="DENIED", message="no")
+    light.before.add(denied, path="/shut/tags/list")
+    summary = await light.run(images=f"shut:ALL_TAGS, shut@{made[1].digest}")
+    assert (summary.done, summary.failed) == (1, 1)
+    assert light.there("shut", made[1].digest) == made[1].digest
 
 
 class Refusing(OciRepositories):

@@ -158,19 +158,27 @@ class ImageReplication(WholeCopies):
                 return await self._copy_one(row)
 
     async def _copy_again(self, row: PlanRow) -> Copied:
-        """Looks once more, and copies what it finds."""
-        plan = await self._survey.again(row)
+        """Looks once more, and copies what it finds; then raises what was met, if anything."""
+        plan, failures = await self._survey.again(row)
         rows = [one for one in plan.rows if one.kind in WORK]
-        if not rows and plan.of_kind(RowKind.GONE):
+        ends = await each(self._end_of, rows, limit=_AT_ONCE)
+        for failure in (*failures, *(end for end in ends if isinstance(end, TransferHubError))):
+            raise failure
+        done = [end for end in ends if isinstance(end, Copied)]
+        if plan.of_kind(RowKind.GONE) and not done:
             return _gone(f"there is no {row.origin}, or not any more")
-        done = await each(self._copy_one, rows, limit=_AT_ONCE)
-        vanished = sum(one.state is TransferState.VANISHED for one in done)
+        copied = sum(end.state is TransferState.DONE for end in done)
         return Copied(
-            state=TransferState.VANISHED if done and vanished == len(done) else TransferState.DONE,
-            moved_bytes=sum(one.moved_bytes for one in done),
+            moved_bytes=sum(end.moved_bytes for end in done),
             etag=rows[0].digest if len(rows) == 1 else "",
-            note=f"{len(rows) - vanished} of {len(plan.rows)} images were copied",
+            note=f"{copied} of {len(plan.rows)} images were copied",
         )
+
+    async def _end_of(self, row: PlanRow) -> Copied | TransferHubError:
+        try:
+            return await self._copy_one(row)
+        except TransferHubError as error:
+            return error
 
     async def _copy_one(self, row: PlanRow) -> Copied:
         if refusal := self._refusals.get(row.repository):

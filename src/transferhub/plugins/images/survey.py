@@ -74,11 +74,14 @@ class Survey:
         plan = await self._planned(found, rows)
         return replace(plan, notes=tuple(self._notes(plan, found, failures)))
 
-    async def again(self, row: PlanRow) -> Plan:
+    async def again(self, row: PlanRow) -> tuple[Plan, Sequence[StoreError]]:
         """Looks once more at what a row could not tell of.
 
+        Returns:
+            The plan for it, and why other images of it cannot be looked at now either.
+
         Raises:
-            StoreError: it cannot be looked at now either.
+            StoreError: nothing of it can.
         """
         host, _, rest = row.source.partition("/")
         repository = Reference(host, rest)
@@ -92,9 +95,7 @@ class Survey:
             images=(named,) if named.manifest else (),
         )
         looked = await self._looking(one)
-        for failure in looked.failures.values():
-            raise failure
-        return await self._planned([looked], [])
+        return await self._planned([looked], []), [*looked.failures.values()]
 
     # What is wanted
 
@@ -158,7 +159,8 @@ class Survey:
             looked = await self._looking(one)
             found = [*looked.failures.items()]
         except StoreError as error:
-            found = [(image, error) for image in ([None] if one.listed else one.images)]
+            all_of_it = [None] if one.listed else []
+            found = [(image, error) for image in (*all_of_it, *one.images)]
         for image, failure in found:
             if failure.code in ENDING_CODES and not self._public:
                 raise failure
