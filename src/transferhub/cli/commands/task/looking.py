@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # takes longer to load than `dth task --help` may
     from transferhub.hosts.hub_views import TaskView
 
 _LATEST = 5
+_USUAL = ", and each day since nobody chose a schedule"
 
 
 @click.pass_context
@@ -72,13 +73,15 @@ def show_task(context: click.Context, /, **params: Any) -> ExitCode:
 
 def _task_lines(task: Task, runs: Sequence[Run]) -> list[str]:
     from transferhub.cli.tasks.files import write_task_files
+    from transferhub.control.usual import is_usual
 
+    daily = bool(task.schedule) and is_usual(task.kind, task.schedule)
     rows = [
         ("task", task.ident),
         ("name", visible(task.name)),
         ("state", task.state.value),
         ("moves", route(task)),
-        ("next run", local_time(next_run(task))),
+        ("next run", local_time(next_run(task)) + (_USUAL if daily else "")),
         ("owner", visible(task.owner) or NOTHING),
         ("changed", f"{local_time(task.updated_at)}, version {task.version}"),
     ]
