@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 
+from transferhub.errors import TransientError
 from transferhub.registries.base import Registry
 from transferhub.registries.manifest import Digest
 
@@ -30,11 +32,21 @@ class Blobs:
             return True
         if repository in self._empty or (repository, digest) in self._absent:
             return False
-        if await self._registry.blob_size(repository, Digest(digest)) is None:
+        if await self._size(repository, digest) is None:
             self._absent.add((repository, digest))
             return False
         self.add(repository, digest)
         return True
+
+    async def _size(self, repository: str, digest: str) -> int | None:
+        try:
+            return await self._registry.blob_size(repository, Digest(digest))
+        except TransientError as error:
+            if error.status != HTTPStatus.INTERNAL_SERVER_ERROR:
+                raise
+            # Docker's registry says so, for ever, of what it wrote in part when its disk was full;
+            # an upload mends it.
+            return None
 
     def knows(self, repository: str, digest: str) -> bool:
         """Whether it is known that a repository has a blob."""
@@ -50,6 +62,11 @@ class Blobs:
     def add_empty(self, repository: str) -> None:
         """The repository has none but those that are added."""
         self._empty.add(repository)
+
+    def doubt(self, repository: str, digests: Collection[str]) -> None:
+        """These may be there by now, though they were not."""
+        self._empty.discard(repository)
+        self._absent.difference_update((repository, digest) for digest in digests)
 
     def forget(self, repository: str) -> None:
         """What is known of a repository proved wrong."""

@@ -70,12 +70,18 @@ class Filler:
             GoneError, StoreError, RunError: see `Carrier.carry`.
         """
         sizes = {blob.digest: blob.size for blob in read_contents(manifest).blobs}
-        moved = Moved()
+        moved, refused = Moved(), set[Digest]()
         while missing := await self._missing(load, sizes):
-            mounted = await self._mounted(load, missing)
+            mounted = await self._mounted(load, missing, refused)
             moved += Moved(mounted=len(mounted), mounted_bytes=sum(mounted.values()))
-            moved += await self._send(load, manifest, _without(missing, mounted))
+            # Others may have brought some while these were mounted.
+            missing = {d: size for d, size in missing.items() if not self._brought(load, d)}
+            if all(d in refused or self._blobs.holder(d) is None for d in missing):
+                moved += await self._send(load, manifest, missing)
         return _completed(moved, sizes)
+
+    def _brought(self, load: Load, digest: Digest) -> bool:
+        return self._blobs.knows(load.goes_to, digest)
 
     async def _missing(self, load: Load, sizes: Mapping[Digest, int]) -> dict[Digest, int]:
         there = await each(
@@ -89,22 +95,33 @@ class Filler:
 
     # Mounting
 
-    async def _mounted(self, load: Load, missing: Mapping[Digest, int]) -> dict[Digest, int]:
-        """Those that another repository lent."""
-        done = await each(lambda digest: self._mount(load, digest), missing, limit=_AT_ONCE)
+    async def _mounted(
+        self, load: Load, missing: Mapping[Digest, int], refused: set[Digest]
+    ) -> dict[Digest, int]:
+        """Those that another repository lent; notes those that none lends."""
+
+        async def mount(digest: Digest) -> bool:
+            if digest in refused or self._blobs.is_claimed(digest):
+                return False
+            lender = await self._lender(load, digest)
+            if lender is None:
+                return False
+            done = await self._mount(load, digest, lender)
+            if not done:
+                refused.add(digest)
+            return done
+
+        done = await each(mount, missing, limit=_AT_ONCE)
         return {
             digest: size for (digest, size), was in zip(missing.items(), done, strict=True) if was
         }
 
-    async def _mount(self, load: Load, digest: Digest) -> bool:
-        if self._futile >= _FUTILE_MOUNTS or self._blobs.is_claimed(digest):
-            return False
-        holder = await self._lender(load, digest)
-        if holder is None:
+    async def _mount(self, load: Load, digest: Digest, lender: str) -> bool:
+        if self._futile >= _FUTILE_MOUNTS:
             return False
         done = False
         with suppress(DeniedError, UnsupportedError, NotFoundError):
-            done = await self._destination.registry.mount(load.goes_to, digest, source=holder)
+            done = await self._destination.registry.mount(load.goes_to, digest, source=lender)
         self._futile = 0 if done else self._futile + 1
         if done:
             self._blobs.add(load.goes_to, digest)
@@ -166,7 +183,7 @@ class Filler:
                 raise await self._missed(load, error) from error
             except StoreError:
                 # Some of it may be there: what is light by now needs no program.
-                self._blobs.forget(load.goes_to)
+                self._blobs.doubt(load.goes_to, missing)
                 raise
         for digest in missing:
             self._blobs.add(load.goes_to, digest)
@@ -213,10 +230,6 @@ async def _end(opened: OpenRegistry, repository: str) -> End:
 def _is_light(blobs: Mapping[Digest, int]) -> bool:
     # What is put whole gets a SHA-256.
     return sum(blobs.values()) <= LIGHT_BYTES and all(d.startswith("sha256:") for d in blobs)
-
-
-def _without(blobs: Mapping[Digest, int], others: Mapping[Digest, int]) -> dict[Digest, int]:
-    return {digest: size for digest, size in blobs.items() if digest not in others}
 
 
 def _completed(moved: Moved, sizes: Mapping[Digest, int]) -> Moved:
