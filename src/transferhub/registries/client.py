@@ -15,7 +15,7 @@ from http import HTTPStatus
 from urllib.parse import urlencode
 
 from transferhub.aws.patience import Patience
-from transferhub.errors import StoreError, TransientError, UnsupportedError
+from transferhub.errors import StoreError, ThrottledError, TransientError, UnsupportedError
 from transferhub.registries.auth import CATALOG, Scopes, deletes, pulls, pushes
 from transferhub.registries.base import GivenLogin, Login, LoginSource
 from transferhub.registries.errors import Asked, Operation, corrupt, garbled
@@ -226,7 +226,7 @@ class RegistryClient:
         while True:
             try:
                 await self._upload(asked, content)
-            except TransientError:
+            except (ThrottledError, TransientError):
                 # An upload whose end was lost cannot be ended again, and starts over.
                 if not await patience.pause():
                     raise
@@ -250,6 +250,7 @@ class RegistryClient:
                 headers=_BYTES,
                 body=content,
                 passes=_MOVED,
+                once=True,
             )
         )
 

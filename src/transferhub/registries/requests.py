@@ -84,6 +84,7 @@ class Ask:
         url: where the registry sent us, in the place of `target`.
         passes: statuses that are answers; any other is a failure.
         most_bytes: of the answer's body.
+        once: what failed is not asked again as it is.
     """
 
     asked: Asked
@@ -95,6 +96,7 @@ class Ask:
     body: bytes | None = None
     passes: frozenset[int] = _OK
     most_bytes: int = _MOST_WORDS_BYTES
+    once: bool = False
 
 
 class Requests:
@@ -136,7 +138,7 @@ class Requests:
                 response = await self._opened(ask, scope)
                 return await read_answer(ask.asked, response, ask.most_bytes)
 
-        return await self._patiently(ask.asked, once)
+        return await self._patiently(ask.asked, once, again=not ask.once)
 
     @asynccontextmanager
     async def open(self, ask: Ask) -> AsyncIterator[Response]:
@@ -159,7 +161,9 @@ class Requests:
     async def aclose(self) -> None:
         await self._lines.aclose()
 
-    async def _patiently(self, asked: Asked, once: Callable[[], Awaitable[T]]) -> T:
+    async def _patiently(
+        self, asked: Asked, once: Callable[[], Awaitable[T]], *, again: bool = True
+    ) -> T:
         # It begins with the first failure: the turn before that may be long in coming.
         patience: Patience | None = None
         renewed = False
@@ -177,6 +181,8 @@ class Requests:
             except RestingError:
                 continue
             except (ThrottledError, TransientError):
+                if not again:
+                    raise
                 patience = patience or Patience(self._patience)
                 if not await patience.pause(at_least=self._gate.rest_seconds):
                     raise
