@@ -9,12 +9,15 @@ import pytest
 from tests.acceptance.aws import Aws
 from tests.acceptance.command import Dth
 from tests.acceptance.hub import Desk
+from tests.acceptance.images import Images, Side, new_folder
 from tests.acceptance.places import Place
 from tests.conftest import BucketFactory
 from tests.servers.boto import Boto
+from tests.servers.docker_registry import DockerRegistry
 from tests.servers.endpoint import Endpoint
 from tests.servers.ministack import MinistackServer
 from tests.servers.moto import MotoServer
+from tests.servers.pusher import Pusher
 from tests.servers.rclone import RcloneS3
 from tests.servers.seaweedfs import SeaweedFS
 
@@ -118,3 +121,20 @@ async def shared_desk(postgres_url: str, tmp_path: Path) -> AsyncIterator[Desk]:
     """Over a database of PostgreSQL."""
     async with AsyncExitStack() as stack:
         yield await Desk.open(tmp_path / "desk", postgres_url, stack)
+
+
+@pytest.fixture
+def images(
+    dth: Dth,
+    registry: DockerRegistry,
+    registry_b: DockerRegistry,
+    pusher: Pusher,
+    pusher_b: Pusher,
+) -> Images:
+    """`dth images` from a folder of `registry` to one of `registry_b`, both empty."""
+    folder = new_folder()
+    return Images(
+        dth=dth,
+        source=Side(registry=registry, pusher=pusher, folder=folder),
+        destination=Side(registry=registry_b, pusher=pusher_b, folder=folder),
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,6 +45,7 @@ _SWITCHES = ("cosign", "create")
 """On where nothing is said."""
 
 _COUNTS = ("newest", "max_delete", "concurrency", "attempts")
+_ANYWHERE = "registry.invalid"
 _PATHS = ("/", "./", "../", "~")
 _LIST_FILE = re.compile(r"[^,:@\s]+\.(?:txt|csv|tsv|list|lst|json|ya?ml|conf)", re.IGNORECASE)
 
@@ -70,11 +71,26 @@ def read_images_spec(params: Params, faults: Faults) -> ImagesSpec | None:
     values = _values(params, unread)
     complete = partial(with_environment, env=os.environ)
     spec = unfit.read(lambda: parse_spec(values, complete=complete))
+    if "images_file" in values:
+        unfit.read(lambda: _check_list(values, spec))
     # What could not be read was left out, which may be a fault of its own: one is enough.
     told = {fault.field for fault in unread.found}
     found = [*unread.found, *(f for f in flatten(unfit.found) if f.field not in told)]
     faults.found += found
     return None if found else spec
+
+
+def _check_list(values: Mapping[str, Any], spec: ImagesSpec | None) -> None:
+    """Raises InputError: all that is wrong with a list file, whatever else is wrong."""
+    from transferhub.plugins.images.spec import parse_spec
+
+    if spec is None:
+        alone = {"source": values["source"], "images_file": values["images_file"]}
+        try:
+            spec = parse_spec({**alone, "destination": _ANYWHERE})
+        except InputError:  # what is wrong with the source was told
+            return
+    spec.check_lists()
 
 
 def _values(params: Params, faults: Faults) -> dict[str, Any]:
