@@ -7,7 +7,7 @@ import os
 import random
 import shutil
 import tarfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,33 +31,37 @@ _KIB, _MIB = 1 << 10, 1 << 20
 _GARBAGE_PERCENT = "800"
 _FOLDER = "team"
 _REPOSITORIES = 40
-_KINDS = (AMD64,), (AMD64, ARM64, ARM), (AMD64,), (AMD64, ARM64, ARM), (AMD64,)
-"""The platforms of a repository's first tags, and so on in turn."""
-
+_PLATFORMS = (AMD64, ARM64, ARM)
 _BASES = 5
 _BASE_SIZES = (8 * _MIB, 4 * _MIB, 2 * _MIB, 2 * _MIB)
+
+MIXED = (False, True, False, True, False)
+INDEXES = (True,)
 
 Stock = Mapping[str, Mapping[str, Manifest]]
 """What is at each tag of each repository."""
 
 
-def tagged(count: int) -> Stock:
-    """So many tags in 40 repositories; two in five are indexes of three platforms, the others are
-    images. Each image has a configuration and a layer of its own, and two layers that its
-    repository shares."""
+def tagged(count: int, *, indexes: Sequence[bool] = MIXED) -> Stock:
+    """So many tags in 40 repositories: indexes of three platforms, and images of one. Each image
+    has a configuration and a layer of its own, and two layers that its repository shares.
+
+    Args:
+        indexes: whether a repository's first tag is an index, and the next, and so on in turn.
+    """
     repositories = {f"{_FOLDER}/app-{n:02}": dict[str, Manifest]() for n in range(_REPOSITORIES)}
     names = [*repositories]
     for number in range(count):
         name = names[number % len(names)]
         held = repositories[name]
+        is_index = indexes[len(held) % len(indexes)]
         base = [layer(f"{name} base {n}", 4 * _KIB) for n in range(2)]
         seed = f"{name} {len(held)}"
-        platforms = _KINDS[len(held) % len(_KINDS)]
         images = [
             image(seed, layers=[*base, layer(f"{seed} {platform}", 4 * _KIB)], platform=platform)
-            for platform in platforms
+            for platform in (_PLATFORMS if is_index else _PLATFORMS[:1])
         ]
-        held[f"1.{len(held)}"] = index(images) if len(images) > 1 else images[0]
+        held[f"1.{len(held)}"] = index(images) if is_index else images[0]
     return repositories
 
 

@@ -1,12 +1,14 @@
 """The everyday run: nothing has changed, and that has to be found out."""
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from benchmarks.clients import DTH
 from benchmarks.images.copiers import Copier, Dth, SkopeoLoop, SkopeoSync
 from benchmarks.images.kinds import Kind
 from benchmarks.images.rounds import (
     Round,
+    Rounds,
     asked_of,
     cells_of,
     copied,
@@ -16,8 +18,8 @@ from benchmarks.images.rounds import (
     proxy_figure,
     rows_of,
 )
-from benchmarks.images.stock import Stock, filled, registries, tagged
-from benchmarks.results import Bound, Figure, Result
+from benchmarks.images.stock import INDEXES, MIXED, Stock, filled, registries, tagged
+from benchmarks.results import Bound, Figure, Result, Row
 from benchmarks.rounds import Setting
 
 _TAGS = 1_000
@@ -26,14 +28,40 @@ _LOOP_EVERY = 3
 
 def measure(setting: Setting) -> Result:
     count = setting.scaled(_TAGS)
-    stock = tagged(count)
-    ours = Dth(setting.folder)
-    copiers: list[Copier] = [ours, SkopeoSync(setting.folder), SkopeoLoop(setting.folder)]
-    setting.say(f"putting {count} tags into each registry")
-    with (
-        filled(stock) as source,
-        registries(source, setting.folder / "registries", equal=True) as held,
-    ):
+    jobs = {f"{count:,} mixed tags": MIXED, f"{count:,} indexes": INDEXES}
+    found = [_compare(setting, job, tagged(count, indexes=kinds)) for job, kinds in jobs.items()]
+    return Result(
+        name="tags",
+        title="Unchanged tags",
+        note=f"{count:,} tags of 40 repositories that both registries hold: two in five are indexes"
+        " of three images and the others images, then all of them are such indexes."
+        " `skopeo sync --all` goes through them in one process, the loop runs `skopeo copy --all`"
+        f" for each, ten at once, in one round of {_LOOP_EVERY}. Requests are those to both"
+        " registries.",
+        rows=[row for compared in found for row in compared.rows],
+        figures=[
+            *(figure for compared in found for figure in compared.figures),
+            proxy_figure(
+                [one for compared in found for ones in compared.rounds.values() for one in ones]
+            ),
+        ],
+        cells=cells_of([(compared.rows, compared.rounds) for compared in found]),
+    )
+
+
+class _Compared(NamedTuple):
+    rows: Sequence[Row]
+    rounds: Rounds
+    figures: Sequence[Figure]
+
+
+def _compare(setting: Setting, job: str, stock: Stock) -> _Compared:
+    count = sum(map(len, stock.values()))
+    folder = setting.folder / job.replace(" ", "-")
+    ours = Dth(folder)
+    copiers: list[Copier] = [ours, SkopeoSync(folder), SkopeoLoop(folder)]
+    setting.say(f"{job} in each registry")
+    with filled(stock) as source, registries(source, folder / "registries", equal=True) as held:
         copied(ours, held, stock, setting)  # the first run; skopeo remembers nothing of use here
         rounds = in_turn(
             setting,
@@ -41,44 +69,34 @@ def measure(setting: Setting) -> Result:
             lambda copier: copied(copier, held, stock, setting),
             seldom={SkopeoLoop.name: _LOOP_EVERY},
         )
-    rows = rows_of(f"{count:,} unchanged", count, rounds)
-    return Result(
-        name="tags",
-        title="Unchanged tags",
-        note=f"{count:,} tags of {len(stock)} repositories that both registries hold: two in five"
-        " are indexes of three images, the others images. `skopeo sync --all` goes through them in"
-        " one process, the loop runs `skopeo copy --all` for each, ten at once, in one round of"
-        f" {_LOOP_EVERY}. Requests are those to both registries.",
-        rows=rows,
-        figures=[
-            faster(rows, SkopeoSync.name, 10.0),
-            faster(rows, SkopeoLoop.name, 30.0),
-            *_head_figures(stock, rounds[DTH]),
-            most(
-                "manifest GETs and PUTs by dth",
-                (asked_of(one, Kind.MANIFEST_GET, Kind.MANIFEST_PUT) for one in rounds[DTH]),
-                0,
-                "requests",
-            ),
-            proxy_figure([one for ones in rounds.values() for one in ones]),
-        ],
-        cells=cells_of([(rows, rounds)]),
-    )
+    rows = rows_of(job, count, rounds)
+    figures = [
+        faster(rows, SkopeoSync.name, 10.0),
+        faster(rows, SkopeoLoop.name, 30.0),
+        *_head_figures(job, stock, rounds[DTH]),
+        most(
+            f"{job}: manifest GETs and PUTs by dth",
+            (asked_of(one, Kind.MANIFEST_GET, Kind.MANIFEST_PUT) for one in rounds[DTH]),
+            0,
+            "requests",
+        ),
+    ]
+    return _Compared(rows, rounds, figures)
 
 
-def _head_figures(stock: Stock, ours: Sequence[Round]) -> list[Figure]:
+def _head_figures(job: str, stock: Stock, ours: Sequence[Round]) -> list[Figure]:
     heads = [*_heads(stock, ours)]
     return [
-        most("HEADs by dth for a tag of a side, most", heads, 1, "requests"),
+        most(f"{job}: HEADs by dth for a tag of a side, most", heads, 1, "requests"),
         Figure(
-            title="HEADs by dth for a tag of a side, fewest",
+            title=f"{job}: HEADs by dth for a tag of a side, fewest",
             value=min(heads),
             unit="requests",
             limit=1,
             bound=Bound.AT_LEAST,
         ),
         most(
-            "HEADs by dth of all else",
+            f"{job}: HEADs by dth of all else",
             (asked_of(one, Kind.MANIFEST_HEAD) - sum(_heads(stock, [one])) for one in ours),
             0,
             "requests",
