@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
 
-from transferhub.engine.retry import FATAL_CODES
+from transferhub.engine.groups import first_error
 from transferhub.errors import (
     CorruptError,
     DeniedError,
@@ -18,15 +17,11 @@ from transferhub.errors import (
 from transferhub.plugins.images.crowd import each
 from transferhub.plugins.images.manifests import Manifests
 from transferhub.plugins.images.plan import DestinationSide, PlanRow, RowKind, SourceSide
-from transferhub.plugins.images.platforms import choose
+from transferhub.plugins.images.reader import ENDING_CODES, Reader
 from transferhub.plugins.images.reference import Reference
 from transferhub.plugins.images.selection import ImageEntry, Selection, attachment_stem, is_attached
 from transferhub.plugins.images.sides import OpenRegistry
-from transferhub.registries.manifest import INDEX_TYPES, Digest
 from transferhub.registries.repositories import MOVABLE, TagRule
-
-ENDING_CODES: Final = FATAL_CODES | {"unreachable"}
-"""What would be said of everything else, too."""
 
 _AT_ONCE = 32
 _ATTACHED = (".sig", ".att", ".sbom")
@@ -96,10 +91,9 @@ class Looking:
         self._source = source
         self._registry = source.registry
         self._there = destination
-        self._manifests = manifests
         self._repository = wanted.repository.repository
+        self._reader = Reader(source.registry, self._repository, manifests)
         self._rule: TagRule | None = MOVABLE
-        self._kinds: dict[str, str] = {}
         self._filtered = 0
         self._gone: list[ImageEntry] = []
         self._failures: dict[Reference, StoreError] = {}
@@ -134,7 +128,7 @@ class Looking:
                 tags=self._tags,
                 digests=frozenset(self._digests),
                 rule=self._rule or MOVABLE,
-                extra=self._extra(taken) if wanted.extra else frozenset(),
+                extra=await self._extra(taken) if wanted.extra else frozenset(),
             ),
             empty=wanted.listed and not self._used,
             failures=self._failures,
@@ -169,7 +163,13 @@ class Looking:
 
     async def _listed(self) -> list[ImageEntry]:
         """What the source has, as far as filters may take it; what the destination has is noted."""
-        entries, _ = await asyncio.gather(self._source_images(), self._destination_images())
+        try:
+            async with asyncio.TaskGroup() as group:
+                listing = group.create_task(self._source_images())
+                group.create_task(self._destination_images())
+        except BaseExceptionGroup as errors:
+            raise first_error(errors) from None
+        entries = listing.result()
         if not (entries or self._filtered or self._wanted.extra):
             raise NotFoundError(
                 f"{self._wanted.repository} has no image, or is not there; check its name.",
@@ -180,7 +180,7 @@ class Looking:
     async def _source_images(self) -> list[ImageEntry]:
         entries = []
         async for image in self._source.repositories.images(self._repository, wanted=self._asked):
-            self._kinds[image.digest] = image.media_type
+            self._reader.note_kind(image.digest, image.media_type)
             tags = [tag for tag in image.tags if self._asked_alone or self._counted(tag)]
             self._at_source.update(tags)
             if image.tags and not tags:
@@ -238,7 +238,7 @@ class Looking:
 
     async def _head_both(self, image: Reference) -> ImageEntry | None:
         ours, theirs = await asyncio.gather(
-            self._head(image.manifest),
+            self._reader.head(image.manifest),
             self._note_there(image.tag or image.digest),
             return_exceptions=True,
         )
@@ -253,15 +253,6 @@ class Looking:
             self._gone.append(ImageEntry(tag=image.tag, digest=image.digest))
             return None
         return ImageEntry(tag=image.tag, digest=ours)
-
-    async def _head(self, reference: str) -> str | None:
-        """The digest at the source; None: it is not there."""
-        try:
-            found = await self._registry.head(self._repository, reference)
-        except NotFoundError:
-            return None
-        self._kinds[found.digest] = found.media_type
-        return found.digest
 
     async def _note_there(self, reference: str) -> None:
         """Notes what the destination has at a tag or digest."""
@@ -283,13 +274,12 @@ class Looking:
     ) -> list[ImageEntry]:
         """With the images of the platform in the place of their indexes."""
         meant = [entry for entry in named if not entry.tag or is_attached(entry.tag)]
-        others = [entry for entry in named if entry not in meant]
-        before = len(others)
+        others = [entry for entry in named if entry.tag and not is_attached(entry.tag)]
         candidates, children = await self._untagged(listed)
         chosen = self._selection.select(
             self._wanted.name, [*candidates, *others], children=children
         )
-        self._filtered += before - sum(entry in chosen for entry in others)
+        self._filtered += len(set(others) - set(chosen))
         taken = list(dict.fromkeys([*meant, *chosen]))
         if self._selection.platform is None:
             return taken
@@ -307,24 +297,29 @@ class Looking:
         selection = self._selection
         if not untagged or not (selection.untagged or selection.index_children):
             return tagged, frozenset()
-        all_of_it = self._others.union(entry.digest for entry in listed)
-        indexes = {digest for digest in all_of_it if self._may_be_index(digest)}
-        await each(self._read_tree, sorted(indexes), limit=_AT_ONCE)
-        children = {one for d in indexes for one in self._manifests.closure(d) if one != d}
+        reader = self._reader
+        tops = self._others.union(entry.digest for entry in listed)
+        children = {
+            member.digest
+            for one in await reader.closures(tops)
+            if (known := reader.contents(one))
+            for member in known.manifests
+        }
         if selection.untagged:
-            await each(self._read_tree, [e.digest for e in untagged], limit=_AT_ONCE)
-        contents = self._manifests.contents
+            await reader.read(entry.digest for entry in untagged)
         told = [
             replace(entry, subject=known.subject.digest)
-            if (known := contents.get(entry.digest)) and known.subject
+            if (known := reader.contents(entry.digest)) and known.subject
             else entry
             for entry in untagged
         ]
         return [*tagged, *told], frozenset(children)
 
     async def _of_platform(self, entry: ImageEntry, named: set[str]) -> ImageEntry | None:
+        platform = self._selection.platform
+        assert platform is not None
         try:
-            digest = await self._member(entry.digest)
+            digest = await self._reader.for_platform(entry.digest, platform)
         except StoreError as error:
             self._failures[self._reference(entry)] = error
             return None
@@ -332,24 +327,6 @@ class Looking:
             self._miss_platform(entry, named)
             return None
         return entry if digest == entry.digest else replace(entry, digest=digest, size=0)
-
-    async def _member(self, digest: str) -> str | None:
-        """The image for the platform: of an index, one of its own, else one of an index in it."""
-        platform = self._selection.platform
-        if platform is None or not self._may_be_index(digest):
-            return digest
-        await self._manifests.get(self._registry, self._repository, digest)
-        contents = self._manifests.contents[digest]
-        if contents.config is not None:
-            return digest
-        self._kinds.update((member.digest, member.media_type) for member in contents.manifests)
-        chosen = choose(platform, contents.manifests)
-        if chosen is not None:
-            return await self._member(chosen.digest)
-        for inner in contents.manifests:
-            if inner.is_index and (found := await self._member(inner.digest)):
-                return found
-        return None
 
     def _reference(self, entry: ImageEntry) -> Reference:
         repository = self._wanted.repository
@@ -366,17 +343,6 @@ class Looking:
             " or copy all of them.",
             code="no_platform",
         )
-
-    def _may_be_index(self, digest: str) -> bool:
-        return self._kinds.get(digest, "") in INDEX_TYPES | {""}
-
-    async def _read_tree(self, digest: str) -> None:
-        try:
-            await self._manifests.tree(self._registry, self._repository, digest)
-        except StoreError as error:
-            # What stays wrong is met again by the copy of this image, and keeps back no other.
-            if error.retryable or error.code in ENDING_CODES:
-                raise
 
     # What belongs to images
 
@@ -404,7 +370,7 @@ class Looking:
         found: list[ImageEntry] = []
         while rest:
             tags = [attachment_stem(digest) + end for digest in rest for end in _ATTACHED]
-            there = await each(self._head, tags, limit=_AT_ONCE)
+            there = await each(self._reader.head, tags, limit=_AT_ONCE)
             new = [
                 ImageEntry(tag=tag, digest=digest)
                 for tag, digest in zip(tags, there, strict=True)
@@ -421,26 +387,17 @@ class Looking:
         found: dict[str, list[str]] = {}
         rest = sorted(await self._closures(taken))
         while rest:
-            told = await each(self._referrers_of, rest, limit=_AT_ONCE)
+            told = await each(self._reader.referrers, rest, limit=_AT_ONCE)
             found.update(zip(rest, told, strict=True))
             rest = sorted({one for several in told for one in several} - found.keys())
         return {subject: several for subject, several in found.items() if several}
 
-    async def _referrers_of(self, digest: str) -> list[str]:
-        rows = await self._registry.referrers(self._repository, Digest(digest))
-        self._kinds.update((row.digest, row.media_type) for row in rows)
-        return [row.digest for row in rows]
-
     async def _closures(self, entries: Iterable[ImageEntry]) -> set[str]:
-        """Their digests, and those of the images of their indexes."""
-        digests = {entry.digest for entry in entries}
-        indexes = [digest for digest in sorted(digests) if self._may_be_index(digest)]
-        await each(self._read_tree, indexes, limit=_AT_ONCE)
-        return {one for digest in digests for one in self._manifests.closure(digest)}
+        return await self._reader.closures(entry.digest for entry in entries)
 
-    def _extra(self, taken: Iterable[ImageEntry]) -> frozenset[str]:
+    async def _extra(self, taken: Iterable[ImageEntry]) -> frozenset[str]:
         """Lists of referrers are ours where the destination has no API for them."""
-        ours = {
-            attachment_stem(one) for entry in taken for one in self._manifests.closure(entry.digest)
-        }
-        return frozenset(self._tags.keys() - self._at_source - ours)
+        extra = self._tags.keys() - self._at_source
+        if any(is_attached(tag) for tag in extra):
+            extra -= {attachment_stem(one) for one in await self._closures(taken)}
+        return frozenset(extra)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from transferhub.errors import StoreError
 from transferhub.plugins.images.blobs import Blobs
 from transferhub.plugins.images.crowd import each
-from transferhub.plugins.images.looking import ENDING_CODES, Looked, Looking, Wanted
+from transferhub.plugins.images.looking import Looked, Looking, Wanted
 from transferhub.plugins.images.manifests import Manifests
 from transferhub.plugins.images.plan import (
     WORK,
@@ -21,6 +21,7 @@ from transferhub.plugins.images.plan import (
     SourceSide,
     make_plan,
 )
+from transferhub.plugins.images.reader import ENDING_CODES
 from transferhub.plugins.images.reference import Reference
 from transferhub.plugins.images.repository_map import RepositoryMap
 from transferhub.plugins.images.sides import Side
