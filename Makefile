@@ -25,7 +25,7 @@ format: setup ## format the code and mend what ruff can
 types: setup ## mypy alone
 	@.venv/bin/python -m mypy
 
-demo: ## move a varied bucket between two S3 servers on this machine (no root needed)
+demo: ## move a bucket between two S3 servers, and images between registries, here (no root needed)
 	@scripts/setup demo
 	@.venv/bin/python demo/demo.py $(ARGS)
 

@@ -1,4 +1,5 @@
-"""Moves a bucket between two S3 servers on this machine, by a hub that is steered by its API.
+"""Moves a bucket between two S3 servers on this machine, and images between two registries, by a
+hub that is steered by its API.
 
 Run it with `make demo`. It needs no root, listens on loopback only, and leaves nothing behind.
 """
@@ -23,11 +24,13 @@ from typing import Any
 # In place of this folder: `demo.py` would hide the package that it is in.
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from demo.desk import UNDER_WAY, Desk, Task  # noqa: E402 - found by the line above
+from demo import images  # noqa: E402 - found by the line above
+from demo.desk import UNDER_WAY, Desk, Task  # noqa: E402 - the same
 from demo.sample import change, fill  # noqa: E402 - the same
 from tests.servers.boto import Boto  # noqa: E402 - the same
+from tests.servers.docker_registry import DockerRegistry  # noqa: E402 - the same
 from tests.servers.hub import HubError, HubServer  # noqa: E402 - the same
-from tests.servers.process import ServerError  # noqa: E402 - the same
+from tests.servers.process import MissingProgramError, ServerError  # noqa: E402 - the same
 from tests.servers.seaweedfs import SeaweedFS  # noqa: E402 - the same
 
 SOURCE, DESTINATION = "s3://photos", "s3://backup"
@@ -47,10 +50,16 @@ class DemoError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """Two servers, a hub and a folder that are there as long as the demo is."""
+    """Two servers, a hub and a folder that are there as long as the demo is.
+
+    Attributes:
+        registries: to replicate images from the first to the second; none where the program is
+            not on this machine.
+    """
 
     source: SeaweedFS
     destination: SeaweedFS
+    registries: Sequence[DockerRegistry]
     hub: HubServer
 
     @property
@@ -119,6 +128,7 @@ def set_stage(scope: ExitStack) -> Stage:
     say(f"source       {source.url}")
     destination = scope.enter_context(SeaweedFS())
     say(f"destination  {destination.url}")
+    registries = start_registries(scope, folder)
     environment = {
         **source.admin.environment("source"),
         **destination.admin.environment("destination"),
@@ -126,7 +136,20 @@ def set_stage(scope: ExitStack) -> Stage:
     }
     hub = HubServer(folder, environment=environment)
     scope.callback(hub.stop)
-    return Stage(source=source, destination=destination, hub=hub)
+    return Stage(source=source, destination=destination, registries=registries, hub=hub)
+
+
+def start_registries(scope: ExitStack, folder: Path) -> Sequence[DockerRegistry]:
+    try:
+        registries = [DockerRegistry(folder=folder / f"registry-{n}") for n in range(2)]
+    except MissingProgramError:
+        say("registries   none, so that images are left out of this demo: docker-registry is not")
+        say("             here (apt-get install docker-registry, as root, brings it)")
+        return []
+    for registry in registries:
+        scope.enter_context(registry)
+    say(f"registries   {' and '.join(registry.host for registry in registries)}")
+    return registries
 
 
 def tell(options: argparse.Namespace, stage: Stage) -> None:
@@ -140,6 +163,8 @@ def tell(options: argparse.Namespace, stage: Stage) -> None:
             show_mirror(desk, task)
             show_verify(stage, source, destination)
             show_report(stage, changes)
+            if stage.registries:
+                show_images(stage, desk)
             if options.keep or is_terminal():
                 show_console(stage, desk)
 
@@ -249,6 +274,39 @@ def show_report(stage: Stage, run: str) -> None:
     for row in rows.values():
         say(f"  {row['difference']:8} {row['action']:7} {row['state']:7} {row['key']}")
     say("  …")
+
+
+def show_images(stage: Stage, desk: Desk) -> None:
+    heading("Container images go from one registry to another, digest for digest")
+    source, destination = stage.registries
+    desk.rest()
+    with source.pusher() as ours, destination.pusher() as theirs:
+        for name, count in images.fill(ours).items():
+            say(f"{count:>6,} {name}")
+        plain = ("--source-plain-http", "--destination-plain-http", "--referrers")
+        dth(stage, "images", source.host, destination.host, "--all", *plain, "--dry-run", shown=8)
+        task = desk.create(described_images(source, destination))
+        say(f"mutation createTask    {task.id}: {source.host} to {destination.host}, all images")
+        ended = until_ended(desk, start(desk, task))
+        expect(ended, same=0, failed=0)
+        images.change(ours)
+        say("At the source, one release is new, and the tag latest is moved back to the first.")
+        ended = until_ended(desk, start(desk, task))
+        expect(ended, new=1, changed=1, done=2, failed=0)
+        found, wanted = images.digests(theirs), images.digests(ours)
+        if found != wanted:
+            raise DemoError("another client finds other images at the destination")
+        say(f"\nAnother client finds the same: {len(found)} tags and their digests.")
+
+
+def described_images(source: DockerRegistry, destination: DockerRegistry) -> Mapping[str, Any]:
+    sides = {"source": source, "destination": destination}
+    places = {side: {"url": at.host, "plainHttp": True} for side, at in sides.items()}
+    return {
+        "name": "Images to the mirror",
+        "images": {**places, "all": True, "referrers": True},
+        "schedule": None,
+    }
 
 
 def show_console(stage: Stage, desk: Desk) -> None:

@@ -68,5 +68,9 @@ class Desk:
         """Where a browser signs in once."""
         return f"{self._client.url}#token={self._client.graph(_LINK)['createLink']['secret']}"
 
+    def rest(self) -> None:
+        """Leaves the connection, as a hub does with an idle one; the next verb makes another."""
+        self._client.close()
+
     def close(self) -> None:
         self._client.close()

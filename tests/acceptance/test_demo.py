@@ -22,7 +22,7 @@ FADES_WITHIN_SECONDS = 5
 class Demo:
     """The demo as a person runs it, but smaller, in a session and a temporary folder of its own."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
+    def __init__(self, folder: Path, *options: str, path: str = os.defpath) -> None:
         self.folder = folder
         # Where the tests run in the background, a shell had them ignore it, and what they start.
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -30,7 +30,7 @@ class Demo:
             [sys.executable, "demo/demo.py", "--objects", "100", *options],
             cwd=REPOSITORY,
             env={
-                "PATH": os.defpath,
+                "PATH": path,
                 "HOME": str(folder / "home"),
                 "TMPDIR": str(folder),
                 # What a person may have set for other work must not get in the way.
@@ -109,6 +109,7 @@ def demos(folder: Path) -> Iterator[list[Demo]]:
                 pipe.close()
 
 
+@pytest.mark.registries
 def test_the_demo_shows_every_step_leaves_the_console_open_and_then_nothing(
     demos: list[Demo], folder: Path
 ) -> None:
@@ -121,23 +122,42 @@ def test_the_demo_shows_every_step_leaves_the_console_open_and_then_nothing(
     assert "nothing was deleted" in output
     assert "Both sides are equal: 175 objects" in output
     assert "Another client (botocore) finds the same" in output
+    assert "succeeded, 13 of 13 copied" in output
+    assert "succeeded, 2 of 2 copied" in output
+    assert "Another client finds the same: 14 tags and their digests." in output
     [(url, link)] = re.findall(r"^  (http://\S+/)#token=(\S+)$", output, re.MULTILINE)
-    assert see_console(url, link) == {"name": "Photos to the backup", "state": "SUCCEEDED"}
+    assert see_console(url, link) == {
+        "Photos to the backup": "SUCCEEDED",
+        "Images to the mirror": "SUCCEEDED",
+    }
     output = demo.rest(typed="\n")
     assert demo.process.returncode == 0, output
     assert demo.left() == ([], [])
 
 
 def see_console(url: str, link: str) -> dict[str, str]:
-    """The page is there, and the link signs in at the hub whose task it shows."""
+    """The page is there, and the link signs in at the hub whose tasks it shows: each with the
+    state of its latest run."""
     connection = HTTPConnection(urlsplit(url).netloc, timeout=10)
     connection.request("GET", "/")
     assert b"Data Transfer Hub" in connection.getresponse().read()
     connection.close()
     client = HubClient(url, link)
-    [task] = client.graph("{ tasks { items { name latestRun { state } } } }")["tasks"]["items"]
+    tasks = client.graph("{ tasks { items { name latestRun { state } } } }")["tasks"]["items"]
     client.close()
-    return {"name": task["name"], "state": task["latestRun"]["state"]}
+    return {task["name"]: task["latestRun"]["state"] for task in tasks}
+
+
+def test_without_a_registry_the_demo_says_how_to_get_one_and_leaves_images_out(
+    demos: list[Demo], folder: Path
+) -> None:
+    demo = Demo(folder, path=str(folder / "empty"))
+    demos.append(demo)
+    output = demo.rest()
+    assert demo.process.returncode == 0, output
+    assert "images are left out of this demo: docker-registry is not" in output
+    assert "apt-get install docker-registry" in output
+    assert "Container images" not in output
 
 
 def test_an_interrupted_demo_leaves_nothing(demos: list[Demo], folder: Path) -> None:
