@@ -21,7 +21,8 @@ async def each(step: Callable[[T], Awaitable[R]], items: Iterable[T], *, limit: 
     Raises:
         The first error of any step; the others are cancelled.
     """
-    rest = enumerate(items)
+    todo = [*items]
+    rest = enumerate(todo)
     found: dict[int, R] = {}
 
     async def work() -> None:
@@ -30,7 +31,7 @@ async def each(step: Callable[[T], Awaitable[R]], items: Iterable[T], *, limit: 
 
     try:
         async with asyncio.TaskGroup() as group:
-            for _ in range(limit):
+            for _ in range(min(limit, len(todo))):
                 group.create_task(work())
     except BaseExceptionGroup as errors:
         raise first_error(errors) from None

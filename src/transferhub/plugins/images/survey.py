@@ -188,7 +188,10 @@ class Survey:
         blobs = await self._blobs()
         for repository in empty | {d.repository for _, d in sides if not d.exists}:
             blobs.add_empty(repository)
-        uploads = _uploads(make_plan(sides), but=empty)
+        plan = make_plan(sides, manifests=self._manifests.contents, unlisted=rows)
+        if not any(row.kind in _UPLOADS for row in plan.rows):
+            return plan
+        uploads = _uploads(plan, but=empty)
         there = await each(self._is_there, uploads, limit=_AT_ONCE)
         sides = _with_digests(sides, [row for row, has in zip(uploads, there, strict=True) if has])
         uploads = _uploads(make_plan(sides))
