@@ -18,6 +18,7 @@ from transferhub.plugins.images.replication import ImageReplication
 from transferhub.plugins.images.spec import ImagesSpec, parse_spec
 from transferhub.registries import RepositoryOptions
 from transferhub.registries.skopeo import Skopeo, find_skopeo
+from transferhub.registries.skopeo_folder import sweep
 
 TIME_LIMIT = timedelta(hours=1)
 """For one image that skopeo carries. It only ends what hangs: 7 GB at 2 MB a second take as long,
@@ -85,12 +86,14 @@ def _options(spec: ImagesSpec) -> RepositoryOptions:
 
 
 def skopeo_in(folder: Path, env: Mapping[str, str]) -> Callable[[], Awaitable[Skopeo]]:
-    """Gives the program, which is looked for until it is found, and then no more.
+    """Gives the program, which is looked for until it is found, and then no more. What killed
+    processes left of their logins is removed at once: it may never be asked for.
 
     Args:
         folder: for its private files, and for what it remembers of blobs.
     """
     found: list[Skopeo] = []
+    sweep(folder / "private")
 
     async def skopeo() -> Skopeo:
         if not found:

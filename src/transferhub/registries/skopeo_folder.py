@@ -34,7 +34,7 @@ def private_folder(parent: Path) -> Iterator[Path]:
     with ExitStack() as scope:
         with writing(parent):
             parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _sweep(parent)
+            sweep(parent)
             new = Path(tempfile.mkdtemp(prefix="new-", dir=parent))
             scope.callback(shutil.rmtree, new, ignore_errors=True)
             folder = parent / f"{_PREFIX}{new.name}"
@@ -52,7 +52,8 @@ def writing(folder: Path) -> AbstractContextManager[None]:
     return mapped("Writing skopeo's private files in", str(folder))
 
 
-def _sweep(parent: Path) -> None:
+def sweep(parent: Path) -> None:
+    """Removes what killed processes left in `parent`; leaves alone what others use."""
     for folder in parent.glob(f"{_PREFIX}*"):
         with suppress(OSError), (folder / _LOCK).open("rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
