@@ -155,10 +155,10 @@ class SkopeoLoop(_Skopeo):
             for repository, tags in job.stock.items()
             for tag in tags
         ]
-        return _run_all(commands, self._folder, job.timeout_s)
+        return run_all(commands, self._folder, job.timeout_s)
 
 
-def _run_all(commands: Sequence[Command], folder: Path, timeout_s: float) -> Ran:
+def run_all(commands: Sequence[Command], folder: Path, timeout_s: float) -> Ran:
     """Runs all commands, some at once; their processor time is summed up."""
     slots: SimpleQueue[Path] = SimpleQueue()
     for number in range(AT_ONCE):
