@@ -44,7 +44,7 @@ _PLAIN = (
 _SWITCHES = ("cosign", "create")
 """On where nothing is said."""
 
-_COUNTS = ("newest", "max_delete", "concurrency", "attempts")
+_FROM_ONE = ("newest", "concurrency", "attempts")
 _ANYWHERE = "registry.invalid"
 _PATHS = ("/", "./", "../", "~")
 _LIST_FILE = re.compile(r"[^,:@\s]+\.(?:txt|csv|tsv|list|lst|json|ya?ml|conf)", re.IGNORECASE)
@@ -96,13 +96,21 @@ def _check_list(values: Mapping[str, Any], spec: ImagesSpec | None) -> None:
 def _values(params: Params, faults: Faults) -> dict[str, Any]:
     """The fields of an ImagesSpec that the user gave."""
     values: dict[str, Any] = {name: params.get(name) for name in _PLAIN}
-    values |= {name: faults.parsed(params, name, parse_count) for name in _COUNTS}
+    values |= {name: faults.parsed(params, name, _from_one) for name in _FROM_ONE}
+    values["max_delete"] = faults.parsed(params, "max_delete", parse_count)
     values["max_delete_percent"] = faults.parsed(params, "max_delete_percent", parse_percent)
     values["rename"] = faults.read(lambda: _renames(params.get("rename") or ()))
     values |= faults.read(lambda: _images(params.get("images"))) or {}
     values |= {side: _registry(params, side) for side in ("source", "destination")}
     given = {name: value for name, value in values.items() if value not in (None, (), {})}
     return {name: value for name, value in given.items() if value is not False or name in _SWITCHES}
+
+
+def _from_one(text: str, *, field: str) -> int:
+    count = parse_count(text, field=field)
+    if not count:
+        raise InputError(field, "must be at least 1")
+    return count
 
 
 def _registry(params: Params, side: str) -> dict[str, Any]:

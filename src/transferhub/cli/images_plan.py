@@ -72,6 +72,8 @@ def _work_rows(plan: Plan, spec: ImagesSpec) -> list[tuple[str, str]]:
         rows.append(("would tag", f"{counted(count['retag'], 'image')} that is there, or will be"))
     if spec.prune:
         rows.append(("would delete", counted(scan.extra, "tag")))
+    if count["gone"]:
+        rows.append(("would fail", f"{counted(count['gone'], 'image')}, not at the source"))
     rows.append(("would leave", _left(plan, spec, count)))
     if plan.create:
         rows.append((f"{'would create' if spec.create else 'missing'}", _repositories(plan)))
@@ -92,8 +94,6 @@ def _left(plan: Plan, spec: ImagesSpec, count: dict[str, int]) -> str:
     left = [(plan.counts.same, "same"), (plan.filtered, "filtered")]
     if count["conflict"]:
         left.append((count["conflict"], "immutable"))
-    if count["gone"]:
-        left.append((count["gone"], "not at the source"))
     if count["unlisted"]:
         left.append((count["unlisted"], "that could not be looked at"))
     if not spec.prune:

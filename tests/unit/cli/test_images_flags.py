@@ -189,7 +189,7 @@ def test_every_image_that_cannot_be_read_is_told_at_once() -> None:
         ([*PLACES, "--all", "--include", ""], "--include: the glob '' names nothing"),
         ([*PLACES, "--all", "--tags", "("], "--tags: the regular expression '(' cannot be read"),
         ([*PLACES, "--all", "--semver", "one"], "--semver: "),
-        ([*PLACES, "--all", "--newest", "0"], "--newest: "),
+        ([*PLACES, "--all", "--newest", "0"], "--newest: must be at least 1"),
         ([*PLACES, "--all", "--newest", "few"], "--newest: 'few' is not a number"),
         ([*PLACES, "--all", "--platform", "amd64"], "--platform: 'amd64' is no platform"),
         ([*PLACES, "--all", "--rename", "web"], "--rename: 'web' says no new name; write one such"),
@@ -207,7 +207,7 @@ def test_every_image_that_cannot_be_read_is_told_at_once() -> None:
             [*PLACES, "--all", "--no-create", "--scan-on-push"],
             "--scan-on-push: needs --create",
         ),
-        ([*PLACES, "--all", "--concurrency", "0"], "--concurrency: "),
+        ([*PLACES, "--all", "--concurrency", "0"], "--concurrency: must be at least 1"),
         ([*PLACES, "--all", "--attempts", "many"], "--attempts: 'many' is not a number"),
         (
             ["ghcr.io", "x.org", "--all", "--destination-profile", "p"],
