@@ -194,8 +194,8 @@ def pruning_options() -> list[Option]:
     return [
         make(
             "--prune",
-            "Delete tags that DESTINATION has and SOURCE has not, in repositories that both have, after"
-            " all copies; needs --all.",
+            "Delete tags that DESTINATION has and SOURCE has not, in repositories that both have,"
+            " after all copies; needs --all.",
             is_flag=True,
         ),
         make(

@@ -25,7 +25,7 @@ def plan_lines(plan: Plan, spec: ImagesSpec) -> list[str]:
         "",
         *(f"  {line}" for line in table(_work_rows(plan, spec))),
         *_guard_lines(plan, spec),
-        *(f"Note: {visible(note)}" for note in plan.notes),
+        *_note_lines(plan),
         *_repository_lines(plan),
         *_first_lines(plan),
     ]
@@ -113,6 +113,10 @@ def _guard_lines(plan: Plan, spec: ImagesSpec) -> list[str]:
     extra = f"{counted(plan.counts.extra, 'tag')} of {format_count(plan.destination_tags)}"
     allowed = f"{flag} {limit:.15g} allows"
     return ["", f"The run would delete nothing, and fail: {extra} are more than {allowed}."]
+
+
+def _note_lines(plan: Plan) -> list[str]:
+    return ["", *(f"Note: {visible(note)}" for note in plan.notes)] if plan.notes else []
 
 
 def _guard(plan: Plan, spec: ImagesSpec) -> GuardError | None:

@@ -126,6 +126,12 @@ def test_a_dry_run_as_json() -> None:
     }
 
 
+def test_a_dry_run_tells_what_people_should_know() -> None:
+    plan = replace(plan_of_each_kind(), notes=("the source has\x1b no 9",))
+    out = dth(*ALL, "--dry-run", host=FakeHost(plan=plan)).out
+    assert "of the source\n\nNote: the source has\\x1b no 9\n\nRepositories" in out
+
+
 def test_a_dry_run_of_many_rows_is_cut_and_says_so() -> None:
     many = SourceSide(
         repository=Reference("ghcr.io", "team/app"),
