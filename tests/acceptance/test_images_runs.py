@@ -84,12 +84,14 @@ def test_a_list_of_images(images: Images, how: str) -> None:
 def test_what_a_list_names_and_the_source_has_not_is_told(images: Images) -> None:
     images.source.push(image("app"), "app", "1")
 
-    ended = images.run("--images", "app:1, app:9, web:1", code=0)
+    ended = images.run("--images", "app:1, app:9, web:1", code=1)
 
-    assert (ended["done"], ended["vanished"]) == (1, 2)
+    assert (ended["done"], ended["failed"]) == (1, 2)
     rows = report_rows(ended["report"])
-    assert rows[f"{images.destination.folder}/app:9"]["state"] == "vanished"
-    assert rows[f"{images.destination.folder}/web:1"]["state"] == "vanished"
+    for missing in ("app:9", "web:1"):
+        row = rows[f"{images.destination.folder}/{missing}"]
+        assert (row["state"], row["code"]) == ("failed", "not_found")
+        assert f"{missing}; check its name and tag" in row["message"]
 
 
 @pytest.mark.parametrize(

@@ -416,11 +416,12 @@ async def test_what_a_list_names_in_vain_is_said_and_the_others_go_on(light: Ima
     images = f"app:1, app:9, app@{missing}, nothing:1, none:ALL_TAGS"
     summary = await light.run(images=images)
     assert (summary.status, summary.done, summary.vanished, summary.failed, summary.faults) == (
-        RunState.COMPLETED_WITH_FAILURES, 1, 3, 1, (),
+        RunState.COMPLETED_WITH_FAILURES, 1, 0, 4, (),
     )  # fmt: skip
     rows = rows_of(summary)
     assert rows[f"{light.name}/none"]["code"] == "no_repository"
-    assert "app:9" in rows[f"{light.name}/app:9"]["note"]
+    assert rows[f"{light.name}/app:9"]["code"] == "not_found"
+    assert "app:9; check its name" in rows[f"{light.name}/app:9"]["message"]
     assert any("does not have 3 images" in line for line in light.talk)
 
 

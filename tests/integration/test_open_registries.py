@@ -223,7 +223,7 @@ class TestWays:
             await open_side(at, env={}, tuning=Tuning())(host)
             for at, host in ((location("ghcr.io"), ""), (location("public"), "ghcr.io"))
         ]
-        assert [one.config.patience.total_seconds() for one in found] == [300, 30]
+        assert [one.config.patience.total_seconds() for one in found] == [60, 30]
         for one in found:
             await one.aclose()
 

@@ -34,6 +34,9 @@ from transferhub.registries import (
 )
 from transferhub.stores.s3.transport import TransportConfig
 
+_PATIENCE = timedelta(minutes=1)
+"""Longest with one request, which the image meets again in its next attempt."""
+
 _PATIENCE_WITH_OTHERS = timedelta(seconds=30)
 """With a registry that one image of a public source names: the other images wait for it."""
 
@@ -181,8 +184,8 @@ class _Side:
 
     @property
     def _patience(self) -> timedelta:
-        patience = self.tuning.patience
-        return min(patience, _PATIENCE_WITH_OTHERS) if self.location.scheme == PUBLIC else patience
+        others = self.location.scheme == PUBLIC
+        return min(self.tuning.patience, _PATIENCE_WITH_OTHERS if others else _PATIENCE)
 
     @property
     def _most(self) -> int:

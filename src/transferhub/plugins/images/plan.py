@@ -176,7 +176,7 @@ class Plan:
     @property
     def counts(self) -> ScanCounts:
         """Of rows: `new` and `changed` are as many as there are transfers to copy, so GONE counts
-        as new; it ends as vanished."""
+        as new; it fails."""
         found = Counter(row.difference for row in self.rows)
         same, new, changed = (
             found[difference]
@@ -244,7 +244,7 @@ def make_plan(
 
 def transfer_of(row: PlanRow) -> Transfer:
     """A row for the ledger. An EXTRA is held until a guard lets it go; CONFLICT and GONE are for
-    the worker to end, as skipped and as vanished."""
+    the worker to end, as skipped and as failed."""
     extra = row.kind is RowKind.EXTRA
     values = {name: getattr(row, name) for name in _DETAIL}
     told = {name: value for name, value in values.items() if value != _DETAIL[name]}

@@ -150,9 +150,7 @@ class ImageReplication(WholeCopies):
         match row.kind:
             case RowKind.CONFLICT:
                 return _immutable(row.replaces)
-            case RowKind.GONE:
-                return _gone(f"there is no {row.origin}, or not any more")
-            case RowKind.UNLISTED:
+            case RowKind.GONE | RowKind.UNLISTED:
                 return await self._copy_again(row)
             case _:
                 return await self._copy_one(row)
@@ -166,7 +164,7 @@ class ImageReplication(WholeCopies):
             raise failure
         done = [end for end in ends if isinstance(end, Copied)]
         if plan.of_kind(RowKind.GONE) and not done:
-            return _gone(f"there is no {row.origin}, or not any more")
+            return _missing(row)
         copied = sum(end.state is TransferState.DONE for end in done)
         return Copied(
             moved_bytes=sum(end.moved_bytes for end in done),
@@ -325,6 +323,17 @@ def _immutable(digest: str) -> Copied:
         code="immutable_tag",
         note=f"the tag is immutable at the destination, and stays {digest}",
     )
+
+
+def _missing(row: PlanRow) -> Copied:
+    """Raises StoreError where it was asked for by name."""
+    if row.kind is RowKind.GONE:
+        raise StoreError(
+            f"The source has no image {row.origin}; check its name and tag, and that this login may"
+            " see it.",
+            code="not_found",
+        )
+    return _gone(f"there is no {row.origin} any more")
 
 
 def _gone(why: str) -> Copied:
