@@ -34,6 +34,7 @@ from tests.servers.process import MissingProgramError, ServerError  # noqa: E402
 from tests.servers.seaweedfs import SeaweedFS  # noqa: E402 - the same
 
 SOURCE, DESTINATION = "s3://photos", "s3://backup"
+ALL_IMAGES = ("--all", "--referrers", "--source-plain-http", "--destination-plain-http")
 SLOW_SECONDS = 9.0
 """What the first run is slowed down to, so that it is killed in its middle."""
 
@@ -283,8 +284,7 @@ def show_images(stage: Stage, desk: Desk) -> None:
     with source.pusher() as ours, destination.pusher() as theirs:
         for name, count in images.fill(ours).items():
             say(f"{count:>6,} {name}")
-        plain = ("--source-plain-http", "--destination-plain-http", "--referrers")
-        dth(stage, "images", source.host, destination.host, "--all", *plain, "--dry-run", shown=8)
+        dth(stage, "images", source.host, destination.host, *ALL_IMAGES, "--dry-run", shown=8)
         task = desk.create(described_images(source, destination))
         say(f"mutation createTask    {task.id}: {source.host} to {destination.host}, all images")
         ended = until_ended(desk, start(desk, task))
@@ -317,6 +317,9 @@ def show_console(stage: Stage, desk: Desk) -> None:
     for name, value in stage.variables.items():
         say(f"export {name}={shlex.quote(value)}")
     say(f"{program()} transfer {SOURCE} {DESTINATION}")
+    if stage.registries:
+        source, destination = stage.registries
+        say(shlex.join([program(), "images", source.host, destination.host, *ALL_IMAGES]))
     sys.stdin.readline()
 
 
