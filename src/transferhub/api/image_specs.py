@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, get_args
+from typing import Any
 
 from pydantic.alias_generators import to_camel, to_snake
 
@@ -11,7 +11,7 @@ from transferhub.api.inputs import DERIVED
 from transferhub.api.reading import Json, camel
 from transferhub.errors import InputError
 from transferhub.plugins.images.parameters import Parameters
-from transferhub.plugins.images.registry_location import RegistryLocation, Scheme
+from transferhub.plugins.images.registry_location import RegistryLocation
 
 PLACES = ("source", "destination")
 
@@ -21,19 +21,15 @@ def spec_values(spec: Mapping[str, Any]) -> Json:
     values = {to_snake(name): value for name, value in spec.items() if value is not None}
     for place in PLACES:
         if place in values:
-            values[place] = registry_values(values[place], f"spec.{place}")
+            values[place] = registry_values(values[place])
     if "rename" in values:
         values["rename"] = _renamed(values["rename"])
     return values
 
 
-def registry_values(registry: Mapping[str, Any], field: str) -> Json:
-    """The values for `RegistryLocation.of` of a RegistryInput; raises InputError, of `field`."""
-    values = {to_snake(name): value for name, value in registry.items() if value is not None}
-    schemes = get_args(Scheme)
-    if values.get("scheme", schemes[0]) not in schemes:
-        raise InputError(f"{field}_scheme", f"is none of {', '.join(schemes)}")
-    return values
+def registry_values(registry: Mapping[str, Any]) -> Json:
+    """The values for `RegistryLocation.of` of a RegistryInput."""
+    return {to_snake(name): value for name, value in registry.items() if value is not None}
 
 
 def spec_field(field: str, spec: Mapping[str, Any]) -> str:

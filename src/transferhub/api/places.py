@@ -56,7 +56,7 @@ async def test_connection(hub: Hub, arguments: Arguments, caller: Caller) -> Jso
         if registry is None:
             values = location_values(location or {})
             return _told_test(await hub.places.test_connection(caller, values, side))
-        values = registry_values(registry, side.value)
+        values = registry_values(registry)
         return _told_test(await hub.places.test_registry(caller, values, side))
 
 

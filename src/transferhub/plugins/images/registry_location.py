@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Literal, Self, get_args
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -112,6 +112,8 @@ class RegistryLocation(BaseModel):
         values = dict(fields)
         values.pop("environment", None)
         where = {name: str(values.pop(name)) for name in _WHERE if name in values}
+        if where.get("scheme", "") not in ("", *get_args(Scheme)):
+            raise InputError(f"{field}_scheme", f"is none of {', '.join(get_args(Scheme))}")
         url = values.pop("url", None)
         if url is None:
             url = _text(where, str(values.get("region", "")))

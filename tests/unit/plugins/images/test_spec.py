@@ -308,3 +308,14 @@ def test_a_list_is_checked_to_its_end_before_a_run(tmp_path: Path) -> None:
         known.check_lists()
     spec().check_lists()
     spec(images=None, images_parameter="/p", source="ecr://eu-west-1/team").check_lists()
+
+
+def test_a_scheme_that_there_is_not_is_said() -> None:
+    with pytest.raises(InputError) as caught:
+        RegistryLocation.of(
+            {"scheme": "eccr", "region": "eu-west-1"}, field="source", environment="source"
+        )
+    assert (caught.value.field, caught.value.message) == (
+        "source_scheme",
+        "source_scheme: is none of registry, ecr, public",
+    )
