@@ -12,6 +12,7 @@ Conflict = tuple[tuple[str, ...], InputError]
 """The fields that take part, and the fault, which names one of them."""
 
 _LISTS = ("images", "images_file", "images_parameter")
+_WHOSE = ("credential", "credentials_file", "profile", "endpoint")
 _CREATION = ("tag_mutability", "scan_on_push", "encryption")
 
 
@@ -40,15 +41,29 @@ def _places(spec: Parameters) -> Iterator[Conflict]:
             yield _conflict("all", "no registry is named to list; name images", "source")
         return
     involved = ("source", "prefix")
-    if source.place != destination.place or not spec.all:
+    if source.place != destination.place or not spec.all or _by_others(spec):
         return
+    unnamed = source.scheme == "ecr" and not source.account
+    advice = "; name its account where that is another one" if unnamed else ""
     root = destination.root + spec.prefix
     if root == source.root and not spec.rename:
-        yield _conflict("destination", "is the source", *involved)
+        yield _conflict("destination", f"is the source{advice}", *involved)
     elif root.startswith(source.root) and root != source.root:
         yield _conflict(
-            "destination", "lies in the source, so that a run would copy its own copies", *involved
+            "destination",
+            f"lies in the source, so that a run would copy its own copies{advice}",
+            *involved,
         )
+
+
+def _by_others(spec: Parameters) -> bool:
+    """Whether each side in Amazon ECR has credentials, and so maybe an account, of its own."""
+    source, destination = spec.source, spec.destination
+    return (
+        source.scheme == "ecr"
+        and not source.account
+        and any(getattr(source, name) != getattr(destination, name) for name in _WHOSE)
+    )
 
 
 def _filters(spec: Parameters) -> Iterator[Conflict]:

@@ -319,3 +319,13 @@ def test_a_scheme_that_there_is_not_is_said() -> None:
         "source_scheme",
         "source_scheme: is none of registry, ecr, public",
     )
+
+
+@pytest.mark.parametrize("folder", ["", "/backup"])
+def test_the_accounts_of_two_ecrs_may_be_told_by_their_credentials_alone(folder: str) -> None:
+    source, destination = "ecr://eu-west-1", f"ecr://eu-west-1{folder}"
+    with pytest.raises(InputError, match="name its account where that is another one"):
+        parse_spec({"source": source, "destination": destination, "all": True})
+    for own in ({"profile": "b"}, {"account": "444455556666"}, {"credentials_file": "/b.json"}):
+        there = {"url": destination, **own}
+        assert parse_spec({"source": source, "destination": there, "all": True}).all
