@@ -15,6 +15,7 @@ from transferhub.engine.finder import Finder, Scan, ScanRecord
 from transferhub.engine.listing import Side
 from transferhub.engine.merge import Everything
 from transferhub.engine.replication import Copied, PartPlan
+from transferhub.engine.retry import FATAL_CODES
 from transferhub.engine.tuning import Tuning
 from transferhub.errors import TransferHubError
 from transferhub.model.objects import ListPage, ObjectEntry
@@ -99,6 +100,7 @@ class Paced:
     per_second: float
     entries: Sequence[ObjectEntry] = ()
     _next: float = 0.0
+    fatal_codes = FATAL_CODES
 
     async def check(self) -> None: ...
 

@@ -149,7 +149,7 @@ def test_the_next_start_says_what_it_resumes_and_sends_no_part_again(
 
     assert route.proxies["destination"].count("UploadPart") == 3
     assert resumed(ended).endswith(
-        ": 1 of 1 key ranges are compared, 0 objects are copied, 1 wait, of which 1 were under way"
+        ": both sides are compared, 0 objects are copied, 1 wait, of which 1 were under way"
         " when it stopped"
     )
 

@@ -332,19 +332,31 @@ def test_without_skopeo_a_heavy_image_is_named_and_carried_later(brief: Trial) -
     assert_holds(brief.images.destination, held)
 
 
-def test_a_blob_that_the_destination_wrote_in_part_is_uploaded_again(brief: Trial) -> None:
-    """Docker's registry answers 500 for ever to one that it noted while its disk became full."""
+@pytest.mark.parametrize(
+    "part",
+    [
+        "_layers/sha256/{layer}/link",
+        "_manifests/revisions/sha256/{manifest}/link",
+        "_manifests/tags/0/current/link",
+    ],
+    ids=["blob", "manifest", "tag"],
+)
+def test_what_the_destination_wrote_in_part_is_written_again(brief: Trial, part: str) -> None:
+    """Docker's registry answers 500 for ever to what it wrote while its disk became full."""
     held = some(3)
     brief.push(held)
-    there = brief.images.destination
+    there, first = brief.images.destination, held[0].manifest
     there.push(image("other"), "r0", "other")
-    _, hexadecimal = held[0].manifest.blobs[1].digest.split(":")
+    if part.startswith("_manifests"):
+        push_all(there, held[:1])
+    names = {"layer": first.blobs[1].digest[7:], "manifest": first.digest[7:]}
     folder = there.registry.storage / "docker/registry/v2/repositories" / there.folder / "r0"
-    link = folder / "_layers/sha256" / hexadecimal / "link"
-    link.parent.mkdir(parents=True)
-    link.touch()
+    link = folder / part.format(**names)
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.write_text("")
     brief.assert_copied(brief.run(), held)
     assert any(one.status == 500 for one in brief.after.seen)
+    assert brief.run()["same"] == 3
 
 
 @pytest.mark.skipif(not can_mount(), reason="without the right to mount there is no disk to fill")

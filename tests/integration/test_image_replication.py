@@ -422,7 +422,7 @@ async def test_what_a_list_names_in_vain_is_said_and_the_others_go_on(light: Ima
     assert rows[f"{light.name}/none"]["code"] == "no_repository"
     assert rows[f"{light.name}/app:9"]["code"] == "not_found"
     assert "app:9; check its name" in rows[f"{light.name}/app:9"]["message"]
-    assert any("does not have 3 images" in line for line in light.talk)
+    assert any("names it: 3 images" in line for line in light.talk)
 
 
 async def test_a_repository_that_cannot_be_listed_fails_alone_and_can_be_tried_again(

@@ -170,10 +170,10 @@ class AwsClient:
         if answer is None:
             raise _impostor(action, response.status)
         if response.status >= HTTPStatus.MULTIPLE_CHOICES:
-            error = _refusal(action, response.status, answer)
-            if error.name in self._service.quotas:
-                error.fault = AwsFault.REFUSED
-            raise error
+            refusal = _refusal(action, response.status, answer)
+            if refusal.name in self._service.quotas:
+                refusal.fault = AwsFault.REFUSED
+            raise refusal
         return answer
 
 

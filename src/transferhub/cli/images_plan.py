@@ -69,7 +69,7 @@ def _work_rows(plan: Plan, spec: ImagesSpec) -> list[tuple[str, str]]:
     if count["referrer"]:
         rows.append(("would attach", counted(count["referrer"], "referrer")))
     if count["retag"]:
-        rows.append(("would tag", f"{counted(count['retag'], 'image')} that is there, or will be"))
+        rows.append(("would tag", f"{counted(count['retag'], 'image')}, by name alone"))
     if spec.prune:
         rows.append(("would delete", counted(scan.extra, "tag")))
     if count["gone"]:

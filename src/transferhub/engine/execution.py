@@ -173,9 +173,8 @@ class Execution:
         if totals.shards:
             done = totals.tally(Action.COPY, TransferState.DONE).count
             self._talk(
-                f"resuming run {job.run}: {totals.shards_done} of {totals.shards} key ranges are"
-                f" compared, {done} {job.noun}s are copied, {totals.open} wait, of which {back}"
-                " were under way when it stopped"
+                f"resuming run {job.run}: {_compared(totals)}, {done} {job.noun}s are copied,"
+                f" {totals.open} wait, of which {back} were under way when it stopped"
             )
         await self._abort_uploads()
 
@@ -334,6 +333,12 @@ def _seconds_left(
         if rate > 0
     ]
     return max(guesses, default=None)
+
+
+def _compared(totals: Totals) -> str:
+    if totals.shards_done == totals.shards:
+        return "both sides are compared"
+    return f"{totals.shards_done} of {totals.shards} key ranges are compared"
 
 
 def _end_state(totals: Totals) -> RunState:

@@ -19,7 +19,7 @@ def faults_of(error: ValidationError, names: Iterable[str], prefix: str = "") ->
     """
     known = list(names)
     faults: dict[str, InputError] = {}
-    for detail in error.errors(include_url=False, include_context=False, include_input=False):
+    for detail in error.errors(include_url=False, include_input=False):
         name = str(detail["loc"][0]) if detail["loc"] else ""
         field = prefix + name
         match detail["type"]:
@@ -27,6 +27,10 @@ def faults_of(error: ValidationError, names: Iterable[str], prefix: str = "") ->
                 sentence = f"there is no such parameter{suggest(name, known)}"
             case "missing":
                 sentence = "is missing"
+            case "greater_than_equal":
+                sentence = f"must be at least {detail['ctx']['ge']:,}"
+            case "less_than_equal":
+                sentence = f"must be at most {detail['ctx']['le']:,}"
             case _:
                 sentence = detail["msg"].removeprefix("Value error, ")
         faults.setdefault(field, InputError(field, sentence))

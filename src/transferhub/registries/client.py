@@ -11,6 +11,7 @@ import re
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
+from datetime import timedelta
 from http import HTTPStatus
 from urllib.parse import urlencode
 
@@ -42,6 +43,9 @@ _PAGE = 1000
 _SMALL_PAGE = 100
 _MOST_PAGE_BYTES = 64 << 20
 """Docker's registry knows no pages of tags, and there may be a hundred thousand."""
+
+_GREETING = timedelta(seconds=5)
+"""For so long `check` waits for a registry: a person may have written another host."""
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*(?:/[A-Za-z0-9_][\w.-]*)*", re.ASCII)
 _TAG = re.compile(r"\w[\w.-]{0,127}", re.ASCII)
@@ -85,7 +89,7 @@ class RegistryClient:
 
     async def check(self) -> None:
         # Only a second request shows who asks; the first one tells that it is wanted.
-        await self._requests.greet()
+        await self._requests.greet(_GREETING)
         await self._ask(Operation.GREET, "GET", "/v2/", ())
 
     async def login(self) -> Login | None:

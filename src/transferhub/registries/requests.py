@@ -122,9 +122,14 @@ class Requests:
         self._failure: StoreError | None = None
         self.pulls_left: int | None = None
 
-    async def greet(self) -> None:
-        """Returns if this is a registry; afterwards it is known what it wants to be shown."""
-        await self._patiently(Asked(operation=Operation.GREET, host=self._host), self._greet)
+    async def greet(self, within: timedelta) -> None:
+        """Returns if this is a registry; afterwards it is known what it wants to be shown.
+
+        Args:
+            within: for how long it is tried again, where patience is not less.
+        """
+        asked = Asked(operation=Operation.GREET, host=self._host)
+        await self._patiently(asked, self._greet, within=min(within, self._patience))
 
     async def send(self, ask: Ask) -> Answer:
         """The answer, whose status is one of those that pass.
@@ -162,14 +167,19 @@ class Requests:
         await self._lines.aclose()
 
     async def _patiently(
-        self, asked: Asked, once: Callable[[], Awaitable[T]], *, again: bool = True
+        self,
+        asked: Asked,
+        once: Callable[[], Awaitable[T]],
+        *,
+        again: bool = True,
+        within: timedelta | None = None,
     ) -> T:
         # It begins with the first failure: the turn before that may be long in coming.
         patience: Patience | None = None
         renewed = False
         while True:
             if rest := self._gate.rest_seconds:
-                patience = patience or Patience(self._patience)
+                patience = patience or Patience(within or self._patience)
                 if await patience.pause(at_least=rest):
                     continue
                 raise ThrottledError(
@@ -183,7 +193,7 @@ class Requests:
             except (ThrottledError, TransientError):
                 if not again:
                     raise
-                patience = patience or Patience(self._patience)
+                patience = patience or Patience(within or self._patience)
                 if not await patience.pause(at_least=self._gate.rest_seconds):
                     raise
             except DeniedError as error:

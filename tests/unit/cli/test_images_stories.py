@@ -79,7 +79,7 @@ def test_a_dry_run() -> None:
         "  destination   3 tags",
         "  would copy    2 images, at least 5.0 MB; the size of 1 image is not known",
         "  would attach  1 referrer",
-        "  would tag     1 image that is there, or will be",
+        "  would tag     1 image, by name alone",
         "  would fail    1 image, not at the source",
         "  would leave   1 same, 4 filtered, 1 immutable, 1 extra",
         "  would create  1 repository",

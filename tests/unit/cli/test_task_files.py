@@ -151,7 +151,7 @@ def test_differences_are_told_by_path() -> None:
         (
             GOOD + "  inclde: [a]\n  min_size: -1\n",
             ["stdin:8: spec.inclde: there is no such parameter; did you mean include?",
-             "stdin:9: spec.min_size: Input should be greater than or equal to 0"],
+             "stdin:9: spec.min_size: must be at least 0"],
         ),
         (
             GOOD + "schedule:\n  cron: 0 3 * *\nlimits:\n  bandwith: 1MB/s\n",

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from http import HTTPStatus
 
-from transferhub.errors import TransientError
+from transferhub.errors import StoreError
+from transferhub.plugins.images.damage import is_damage
 from transferhub.registries.base import Registry
 from transferhub.registries.manifest import Digest
 
@@ -41,11 +41,9 @@ class Blobs:
     async def _size(self, repository: str, digest: str) -> int | None:
         try:
             return await self._registry.blob_size(repository, Digest(digest))
-        except TransientError as error:
-            if error.status != HTTPStatus.INTERNAL_SERVER_ERROR:
+        except StoreError as error:
+            if not is_damage(error):
                 raise
-            # Docker's registry says so, for ever, of what it wrote in part when its disk was full;
-            # an upload mends it.
             return None
 
     def knows(self, repository: str, digest: str) -> bool:

@@ -15,6 +15,7 @@ from transferhub.errors import (
     TransientError,
 )
 from transferhub.plugins.images.crowd import each
+from transferhub.plugins.images.damage import is_damage
 from transferhub.plugins.images.manifests import Manifests
 from transferhub.plugins.images.plan import DestinationSide, PlanRow, RowKind, SourceSide
 from transferhub.plugins.images.reader import ENDING_CODES, Reader
@@ -261,8 +262,10 @@ class Looking:
             return
         try:
             found = await self._there.registry.head(self._wanted.goes_to, reference)
-        except NotFoundError:
-            return
+        except StoreError as error:
+            if isinstance(error, NotFoundError) or is_damage(error):
+                return
+            raise
         self._digests.add(found.digest)
         if ":" not in reference:
             self._tags[reference] = found.digest

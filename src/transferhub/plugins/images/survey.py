@@ -237,18 +237,17 @@ class Survey:
 
     def _notes(self, plan: Plan, looked: Sequence[Looked], failures: Failures) -> Iterator[str]:
         yield from _refused(failures)
+        if self._spec.all and not looked and not failures:
+            yield f"{self._spec.source.url} has no repository that the filters let through"
         gone = [row.origin for row in plan.of_kind(RowKind.GONE)]
         if gone:
-            yield f"the source does not have {_some(gone, 'image')} of the list"
+            yield f"not at the source, though the list names it: {_some(gone, 'image')}"
         conflicts = [row.key for row in plan.of_kind(RowKind.CONFLICT)]
         if conflicts:
-            yield (
-                f"{_some(conflicts, 'tag')} may not be moved at the destination and stay what they"
-                " are, for they are immutable"
-            )
+            yield f"immutable at the destination, and left as it is: {_some(conflicts, 'tag')}"
         without = [f"{one.source.repository}:{tag}" for one in looked for tag in one.without]
         if without:
-            yield f"{_some(without, 'image')} are left out: not for {self._spec.platform}"
+            yield f"left out, as not for {self._spec.platform}: {_some(without, 'image')}"
         if plan.unmeasured:
             yield f"of {plan.unmeasured} images the size could not be told before they are copied"
         yield from self._pull_notes(plan)
