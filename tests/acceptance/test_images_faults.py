@@ -359,6 +359,21 @@ def test_what_the_destination_wrote_in_part_is_written_again(brief: Trial, part:
     assert brief.run()["same"] == 3
 
 
+def test_an_image_that_the_destination_takes_and_cannot_give_is_told(brief: Trial) -> None:
+    """No request mends it: Docker's registry writes no manifest that it believes to have."""
+    held = some(3)
+    brief.push(held)
+    there, digest = brief.images.destination, held[0].manifest.digest[7:]
+    push_all(there, held[:1])
+    blobs = there.registry.storage / "docker/registry/v2/blobs/sha256"
+    (blobs / digest[:2] / digest / "data").write_text("")
+    ended = brief.run("--attempts", 1, code=1)
+    assert (ended["done"], ended["failed"]) == (2, 1)
+    (row,) = failures_of(brief).values()
+    assert "was written, and the destination cannot give it (500)" in row["message"]
+    assert_holds(there, held[1:])
+
+
 @pytest.mark.skipif(not can_mount(), reason="without the right to mount there is no disk to fill")
 def test_a_full_destination_fails_images_which_are_carried_once_there_is_room(
     brief: Trial, tmp_path: Path

@@ -25,6 +25,7 @@ from transferhub.model.transfer import RunId, Shard, Transfer, TransferState
 from transferhub.plugins.images.blobs import Blobs
 from transferhub.plugins.images.carrier import Carrier
 from transferhub.plugins.images.crowd import each
+from transferhub.plugins.images.damage import is_damage
 from transferhub.plugins.images.filler import LIGHT_BYTES, Filler, Heavy
 from transferhub.plugins.images.load import GoneError, Load
 from transferhub.plugins.images.manifests import Manifests
@@ -243,7 +244,17 @@ class ImageReplication(WholeCopies):
         return True
 
     async def _verify(self, row: PlanRow) -> None:
-        found = await self._digest_there(row)
+        try:
+            found = await self._digest_there(row)
+        except StoreError as error:
+            if not is_damage(error):
+                raise
+            raise TransientError(
+                f"{row.key} was written, and the destination cannot give it ({error.status}): if"
+                " that lasts, its storage is damaged, as a full disk leaves it; delete there what"
+                " it holds of the image.",
+                status=error.status,
+            ) from error
         if found != row.digest:
             raise CorruptError(
                 f"{row.key} has the digest {found or 'of nothing'} at the destination after it was"
