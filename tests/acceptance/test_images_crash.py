@@ -131,7 +131,7 @@ def test_a_kill_leaves_no_program_and_no_login_whatever_runs_next(trial: Trial) 
         wait_until(lambda: programs_of(trial.dth) == [], "the end of its skopeo", within_s=5)
     assert private_files(trial.dth.state)
     # Nothing heavy is in this one.
-    trial.run("--images", "large:none")
+    trial.run("--images", "large:none", code=1)
     assert private_files(trial.dth.state) == []
     hold.release()
     trial.assert_copied(trial.run(), held)
