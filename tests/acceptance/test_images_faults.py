@@ -361,7 +361,9 @@ def test_what_the_destination_wrote_in_part_is_written_again(brief: Trial, part:
 
 def test_an_image_that_the_destination_takes_and_cannot_give_is_told(brief: Trial) -> None:
     """No request mends it: Docker's registry writes no manifest that it believes to have."""
-    held = some(3)
+    # Of one that no other test has: all repositories of a registry share what is damaged here.
+    damaged = Held(repository="damaged", manifest=image(new_folder()), tags=("1",))
+    held = [damaged, *some(2)]
     brief.push(held)
     there, digest = brief.images.destination, held[0].manifest.digest[7:]
     push_all(there, held[:1])
