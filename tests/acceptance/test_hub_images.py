@@ -218,12 +218,16 @@ async def test_a_hub_that_is_killed_goes_on_with_its_images(
 async def test_a_stopped_run_of_images_goes_on_when_it_is_retried(
     images: Images, desk: Desk, abandon: bool
 ) -> None:
-    run = await desk.start(await many(images, desk, 40))
+    task = await many(images, desk, 40)
+    # It is still under way then when it is stopped.
+    await desk.services.tasks.set_limits(ADMIN, task.ident, {"requests": 60})
+    run = await desk.start(task)
     with ExitStack() as scope:
         up(images.dth, scope)
         await desk.under_way(run, done=2)
         await desk.services.orders.stop(ADMIN, run.ident, abandon=abandon)
         stopped = await desk.ended(run)
+        await desk.services.tasks.set_limits(ADMIN, task.ident, {})
         assert stopped.state is RunState.CANCELLED
         assert stopped.summary["waiting"] > 0
         await desk.services.orders.retry(ADMIN, run.ident)

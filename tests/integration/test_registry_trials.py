@@ -175,12 +175,13 @@ async def test_a_test_of_a_destination_is_noted_and_viewers_test_nothing(
     registry: DockerRegistry, tmp_path: Path
 ) -> None:
     asked = Asked(tmp_path)
-    there = {"url": registry.host, "plain_http": True}
+    url = f"{registry.host}/noted"
+    there = {"url": url, "plain_http": True}
     with pytest.raises(AccessError):
         await asked.places.test_registry(VIEWER, there, PlaceSide.DESTINATION)
     assert (await asked.places.test_registry(OPERATOR, there, PlaceSide.DESTINATION)).works
     (entry,) = await asked.audit.entries()
-    assert (entry.action, entry.subject) == ("connection.test", registry.host)
+    assert (entry.action, entry.subject) == ("connection.test", url)
 
 
 async def test_a_plan_takes_no_longer_than_it_may(registry: DockerRegistry, tmp_path: Path) -> None:

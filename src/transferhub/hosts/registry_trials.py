@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from hashlib import sha256
 
@@ -120,9 +121,10 @@ class _Attempt:
 
     async def _head(self, opened: OpenRegistry, names: Sequence[str]) -> str:
         for name in names:
-            async for tag in opened.registry.tags(name):
-                await opened.registry.head(name, tag)
-                return f"{name}:{tag} was looked at"
+            with suppress(NotFoundError):  # of one that is listed and empty
+                async for tag in opened.registry.tags(name):
+                    await opened.registry.head(name, tag)
+                    return f"{name}:{tag} was looked at"
         return _NOTHING
 
     async def _write(self, opened: OpenRegistry) -> Step:
