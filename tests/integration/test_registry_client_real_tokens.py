@@ -1,5 +1,7 @@
 """Every verb, against Docker's registry with tokens: each asks for the rights that it takes."""
 
+from contextlib import aclosing
+
 import pytest
 
 from tests.servers import oci_images as oci
@@ -24,7 +26,15 @@ def to(registry: TokenRegistry, login: Login | None = LOGIN) -> RegistryClient:
 
 
 async def test_every_verb_has_its_rights(registry_of_tokens: TokenRegistry) -> None:
-    before, client = len(registry_of_tokens.asked), to(registry_of_tokens)
+    before = len(registry_of_tokens.asked)
+    async with aclosing(to(registry_of_tokens)) as client:
+        await use_every_verb(client)
+    # One for each combination of rights, and none a second time.
+    asked = registry_of_tokens.asked[before:]
+    assert len(asked) == len({tuple(scopes) for scopes in asked})
+
+
+async def use_every_verb(client: RegistryClient) -> None:
     await client.check()
     for blob in IMAGE.blobs:
         await client.put_blob("app/web", blob.content)
@@ -36,16 +46,12 @@ async def test_every_verb_has_its_rights(registry_of_tokens: TokenRegistry) -> N
     assert (await client.manifest("new", "1.0")).content == IMAGE.content
     async with client.blob("new", Digest(IMAGE.blobs[0].digest)) as pieces:
         assert b"".join([piece async for piece in pieces]) == IMAGE.blobs[0].content
-    assert [name async for name in client.repositories()] == ["app/web", "new"]
+    assert {"app/web", "new"} <= {name async for name in client.repositories()}
     assert [tag async for tag in client.tags("new")] == ["1.0"]
     assert await client.referrers("new", Digest(IMAGE.digest)) == ()
     await client.delete_manifest("new", Digest(IMAGE.digest))
     with pytest.raises(NotFoundError):
         await client.head("new", "1.0")
-    # One for each combination of rights, and none a second time.
-    asked = registry_of_tokens.asked[before:]
-    assert len(asked) == len({tuple(scopes) for scopes in asked})
-    await client.aclose()
 
 
 @pytest.mark.parametrize("login", [None, Login(user="mover", password="wrong-secret")])
