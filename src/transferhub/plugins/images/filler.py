@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Final
 
 from transferhub.aws.patience import Patience
+from transferhub.engine.groups import each
 from transferhub.engine.limits import ByteBudget
 from transferhub.errors import (
     DeniedError,
@@ -20,7 +21,6 @@ from transferhub.errors import (
     UnsupportedError,
 )
 from transferhub.plugins.images.blobs import Blobs
-from transferhub.plugins.images.crowd import each
 from transferhub.plugins.images.load import GoneError, Load
 from transferhub.plugins.images.moved import Moved
 from transferhub.plugins.images.sides import OpenRegistry
@@ -75,13 +75,20 @@ class Filler:
             mounted = await self._mounted(load, missing, refused)
             moved += Moved(mounted=len(mounted), mounted_bytes=sum(mounted.values()))
             # Others may have brought some while these were mounted.
-            missing = {d: size for d, size in missing.items() if not self._brought(load, d)}
-            if all(d in refused or self._blobs.holder(d) is None for d in missing):
+            missing = {
+                digest: size
+                for digest, size in missing.items()
+                if not self._blobs.knows(load.goes_to, digest)
+            }
+            if not any(self._may_mount(digest, refused) for digest in missing):
                 moved += await self._send(load, manifest, missing)
         return _completed(moved, sizes)
 
-    def _brought(self, load: Load, digest: Digest) -> bool:
-        return self._blobs.knows(load.goes_to, digest)
+    def _may_mount(self, digest: Digest, refused: set[Digest]) -> bool:
+        """Whether a repository is known that would lend the blob now; what somebody carries is
+        waited for."""
+        known = self._blobs.holder(digest) is not None and digest not in refused
+        return known and not self._blobs.is_claimed(digest)
 
     async def _missing(self, load: Load, sizes: Mapping[Digest, int]) -> dict[Digest, int]:
         there = await each(

@@ -195,3 +195,47 @@ async def test_light_images_need_no_program() -> None:
     world = World(1)
     moved = await fill_all(world, 20, heavy=0.0)
     assert (world.programs, moved.sent) == (0, sum(world.uploads.values()))
+
+
+async def test_who_waits_for_a_blob_does_not_look_for_it_again_and_again() -> None:
+    """Where nothing is mounted, a repository that has a blob is of no use to others."""
+
+    class Patient(Blobs):
+        looks = 0
+
+        async def has(self, repository: str, digest: str) -> bool:
+            self.looks += 1
+            return await super().has(repository, digest)
+
+    class Slow(World):
+        async def _turn(self) -> None:
+            for _ in range(200):
+                await asyncio.sleep(0)
+
+    world = Slow(1, lends=False)
+    world.made = {}
+    manifest = world.image({b"shared": 10})
+    blobs = Patient(world)  # type: ignore[arg-type]
+    for one in read_contents(manifest).blobs:
+        world.there.add(("lender", one.digest))
+        blobs.add("lender", one.digest)
+
+    async def skopeo() -> Skopeo:
+        raise AssertionError("it is light")
+
+    heavy = Heavy(skopeo=skopeo, most=1, time_limit=timedelta(minutes=1))
+    filler = Filler(opened(world), blobs, heavy)
+    load = Load(
+        source=opened(Source([b"shared"])),
+        repository="from",
+        goes_to="to",
+        digest=manifest.digest,
+        reference=manifest.digest,
+    )
+    first = asyncio.create_task(filler.fill(load, manifest))
+    while not blobs.is_claimed(digest_of(b"shared")):  # noqa: ASYNC110 - its own turns
+        await asyncio.sleep(0)
+    await filler.fill(load, manifest)
+    await first
+    assert blobs.looks < 20
+    assert set(world.uploads.values()) == {1}
