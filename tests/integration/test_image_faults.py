@@ -1,6 +1,5 @@
 """What goes wrong while images are replicated between two real registries."""
 
-import shutil
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -355,8 +354,6 @@ HEAVY = 17 << 20
 
 @pytest.fixture
 def heavy(bench: ImageBench, tmp_path: Path) -> ImageBench:
-    if shutil.which("skopeo") is None:
-        pytest.skip("takes skopeo")
     bench.skopeo = skopeo_in(tmp_path)
     return bench
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pydantic.alias_generators import to_camel, to_snake
+from pydantic.alias_generators import to_camel
 
 from transferhub.api.inputs import DERIVED
-from transferhub.api.reading import Json, camel
+from transferhub.api.reading import Json, as_fields, camel
 from transferhub.errors import InputError
 from transferhub.plugins.images.parameters import Parameters
 from transferhub.plugins.images.registry_location import RegistryLocation
@@ -18,18 +18,13 @@ PLACES = ("source", "destination")
 
 def spec_values(spec: Mapping[str, Any]) -> Json:
     """The values for `parse_spec` of an ImagesSpecInput; raises InputError."""
-    values = {to_snake(name): value for name, value in spec.items() if value is not None}
+    values = as_fields(spec)
     for place in PLACES:
         if place in values:
-            values[place] = registry_values(values[place])
+            values[place] = as_fields(values[place])
     if "rename" in values:
         values["rename"] = _renamed(values["rename"])
     return values
-
-
-def registry_values(registry: Mapping[str, Any]) -> Json:
-    """The values for `RegistryLocation.of` of a RegistryInput."""
-    return {to_snake(name): value for name, value in registry.items() if value is not None}
 
 
 def spec_field(field: str, spec: Mapping[str, Any]) -> str:

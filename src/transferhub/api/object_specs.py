@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic.alias_generators import to_camel, to_snake
+from pydantic.alias_generators import to_camel
 
 from transferhub.api.inputs import DERIVED
-from transferhub.api.reading import Json, camel
+from transferhub.api.reading import Json, as_fields, camel
 from transferhub.errors import InputError
 from transferhub.plugins.objects.location import Location
 from transferhub.plugins.objects.parameters import Parameters
@@ -18,20 +18,15 @@ _PLACES = ("source", "destination", "inventory")
 
 def spec_values(spec: Mapping[str, Any]) -> Json:
     """The values for `parse_spec` of an ObjectsSpecInput; raises InputError."""
-    values = {to_snake(name): value for name, value in spec.items() if value is not None}
+    values = as_fields(spec)
     for place in _PLACES:
         if place in values:
-            values[place] = location_values(values[place])
+            values[place] = as_fields(values[place])
     if values.get("inventory", {}).keys() == {"url"} and "inventory_key" not in values:
         values["inventory"] = values["inventory"]["url"]  # of the manifest.json
     if "storage_class" in values:
         values["storage_class"] = _classes(values["storage_class"])
     return values
-
-
-def location_values(location: Mapping[str, Any]) -> Json:
-    """The values for `Location.of` of a LocationInput."""
-    return {to_snake(name): value for name, value in location.items() if value is not None}
 
 
 def spec_field(field: str, spec: Mapping[str, Any]) -> str:

@@ -10,11 +10,10 @@ from datetime import timedelta
 from itertools import islice
 from typing import Any
 
-from transferhub.api.image_specs import registry_values
-from transferhub.api.object_specs import location_values
 from transferhub.api.reading import (
     Arguments,
     Json,
+    as_fields,
     camel,
     given,
     member_of,
@@ -54,9 +53,9 @@ async def test_connection(hub: Hub, arguments: Arguments, caller: Caller) -> Jso
 
     with _naming(name):
         if registry is None:
-            values = location_values(location or {})
+            values = as_fields(location or {})
             return _told_test(await hub.places.test_connection(caller, values, side))
-        values = registry_values(registry)
+        values = as_fields(registry)
         return _told_test(await hub.places.test_registry(caller, values, side))
 
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from ariadne import ScalarType
-from pydantic.alias_generators import to_camel
+from pydantic.alias_generators import to_camel, to_snake
 
 from transferhub.errors import InputError
 from transferhub.model.faults import InputErrors, flatten
@@ -55,6 +55,11 @@ def member_of(kind: type[Member], value: str) -> Member:
 
 def members_of(kind: type[Member], values: Sequence[str] | None) -> tuple[Member, ...]:
     return tuple(dict.fromkeys(member_of(kind, value) for value in values or ()))
+
+
+def as_fields(arguments: Arguments) -> Json:
+    """What was given, by the names that fields have in the models. Null counts as left out."""
+    return {to_snake(name): value for name, value in arguments.items() if value is not None}
 
 
 def told(value: StrEnum) -> str:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic.alias_generators import to_snake
-
-from transferhub.api.reading import Arguments, Json, moment
+from transferhub.api.reading import Arguments, Json, as_fields, moment
 from transferhub.api.tasks import EVENT_KINDS, told_events, told_with_run
 from transferhub.control.hub import Hub
 from transferhub.model.people import Caller
@@ -51,7 +49,7 @@ async def take_down(hub: Hub, arguments: Arguments, caller: Caller) -> bool:
 
 def _values(events: Mapping[str, Any]) -> Json:
     """For `EventSource.from_json`."""
-    values = {to_snake(name): value for name, value in events.items() if value is not None}
+    values = as_fields(events)
     if "kind" in values:
         values["kind"] = next(kind for kind, at in EVENT_KINDS.items() if at == values["kind"])
     return values

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from pydantic.alias_generators import to_camel, to_snake
+from pydantic.alias_generators import to_camel
 
 from transferhub.api.reading import (
     Arguments,
     Json,
+    as_fields,
     given,
     member_of,
     moment,
@@ -149,7 +150,7 @@ def _schedule(schedule: Mapping[str, Any]) -> Json:
     """For `Schedule.from_json`; empty where it says nothing but defaults."""
     if all(_USUAL.get(name, ...) == value for name, value in schedule.items()):
         return {}
-    document = {to_snake(name): value for name, value in schedule.items() if value is not None}
+    document = as_fields(schedule)
     for name in ("overlap", "catch_up"):
         if name in document:
             document[name] = document[name].lower()

@@ -11,7 +11,7 @@ from transferhub.cli.streams import Stream
 from transferhub.cli.text import iso_time
 from transferhub.engine.progress import Progress, Summary
 from transferhub.model.run import Run, RunState, Task
-from transferhub.model.transfer import FailureGroup, Totals, TransferRecord
+from transferhub.model.transfer import FailureGroup, ScanCounts, Totals, TransferRecord
 
 Document = dict[str, Any]
 
@@ -48,10 +48,9 @@ def cut_off_document(
     return document
 
 
-def verification_document(found: Verification) -> Document:
-    scan = found.scan
+def scan_document(scan: ScanCounts) -> Document:
+    """What was seen of both sides, in objects or images."""
     return {
-        "equal": found.equal,
         "scanned_source": scan.scanned_source,
         "scanned_destination": scan.scanned_destination,
         "same": scan.same,
@@ -60,6 +59,14 @@ def verification_document(found: Verification) -> Document:
         "extra": scan.extra,
         "filtered": scan.filtered,
         "archived": scan.archived,
+    }
+
+
+def verification_document(found: Verification) -> Document:
+    scan = found.scan
+    return {
+        "equal": found.equal,
+        **scan_document(scan),
         "seconds": round(found.seconds, 3),
         "differences": [
             {"key": key, "difference": verdict.value} for key, verdict in found.differences

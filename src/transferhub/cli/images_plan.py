@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from transferhub.cli.documents import scan_document
 from transferhub.cli.text import counted, table, visible
 from transferhub.errors import GuardError
 from transferhub.model.units import format_bytes, format_count
@@ -37,13 +38,7 @@ def plan_document(plan: Plan, spec: ImagesSpec) -> dict[str, Any]:
     guard = _guard(plan, spec)
     return {
         "dry_run": True,
-        "scanned_source": scan.scanned_source,
-        "scanned_destination": scan.scanned_destination,
-        "same": scan.same,
-        "new": scan.new,
-        "changed": scan.changed,
-        "extra": scan.extra,
-        "filtered": scan.filtered,
+        **scan_document(scan),
         "kinds": {kind: len(found) for kind, found in _by_kind(plan).items()},
         "deletes": scan.extra if spec.prune and guard is None else 0,
         "guard": None if guard is None else {"code": guard.code, "message": guard.message},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from transferhub.cli.documents import scan_document
 from transferhub.cli.text import counted, table, visible
 from transferhub.model.transfer import ScanCounts
 from transferhub.model.units import format_bytes, format_count, format_seconds
@@ -31,14 +32,7 @@ def preview_document(preview: Preview) -> dict[str, Any]:
     scan = preview.scan
     return {
         "dry_run": True,
-        "scanned_source": scan.scanned_source,
-        "scanned_destination": scan.scanned_destination,
-        "same": scan.same,
-        "new": scan.new,
-        "changed": scan.changed,
-        "extra": scan.extra,
-        "filtered": scan.filtered,
-        "archived": scan.archived,
+        **scan_document(scan),
         "copies": preview.copies,
         "deletes": preview.deletes,
         "bytes": preview.bytes,

@@ -14,7 +14,7 @@ from typing import Protocol
 from transferhub.engine.compare import Comparison
 from transferhub.engine.disk_sort import DiskSort, SortedListing
 from transferhub.engine.far_end import far_end
-from transferhub.engine.groups import first_error, gather_bounded
+from transferhub.engine.groups import each, first_error
 from transferhub.engine.listing import (
     Listing,
     OrderError,
@@ -264,7 +264,8 @@ class Finder:
             except StoreError:
                 return Difference.CHANGED  # the copy will meet the cause and say it
 
-        for pair, difference in await gather_bounded(look, verdict.unsure, self._scan.listers):
+        differences = await each(look, verdict.unsure, limit=self._scan.listers)
+        for pair, difference in zip(verdict.unsure, differences, strict=True):
             if difference is Difference.SAME:
                 verdict.same += 1
             else:
@@ -405,7 +406,7 @@ class Finder:
             )
             if seam.end.beyond != seam.start.first
         ]
-        await gather_bounded(self._stitch_seam, seams, self._scan.listers)
+        await each(self._stitch_seam, seams, limit=self._scan.listers)
 
     async def _stitch_seam(self, seam: _Seam) -> None:
         side, left = seam.side, seam.left

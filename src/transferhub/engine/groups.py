@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -26,21 +26,32 @@ async def unless(stop: asyncio.Event, step: Awaitable[T]) -> T | None:
         await asyncio.wait((task, stopped), return_when=asyncio.FIRST_COMPLETED)
         return task.result() if task.done() else None
     finally:
-        for each in (task, stopped):
-            each.cancel()
+        for one in (task, stopped):
+            one.cancel()
         await asyncio.gather(task, stopped, return_exceptions=True)
 
 
-async def gather_bounded(
-    step: Callable[[T], Awaitable[R]], items: Sequence[T], limit: int
-) -> list[tuple[T, R]]:
-    """Runs `step` over all items, `limit` at a time, and gives item and result in order.
+async def each(step: Callable[[T], Awaitable[R]], items: Iterable[T], *, limit: int) -> list[R]:
+    """Results of the step for all items, in their order.
+
+    Args:
+        limit: steps under way at once; the next one starts when any has ended.
 
     Raises:
         The first error of any step; the others are cancelled.
     """
-    results: list[tuple[T, R]] = []
-    for start in range(0, len(items), limit):
-        batch = items[start : start + limit]
-        results += zip(batch, await asyncio.gather(*map(step, batch)), strict=True)
-    return results
+    todo = [*items]
+    rest = enumerate(todo)
+    found: dict[int, R] = {}
+
+    async def work() -> None:
+        for at, item in rest:
+            found[at] = await step(item)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(limit, len(todo))):
+                group.create_task(work())
+    except BaseExceptionGroup as errors:
+        raise first_error(errors) from None
+    return [found[at] for at in range(len(found))]

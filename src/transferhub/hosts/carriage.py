@@ -233,7 +233,7 @@ class _Carriage:
     async def _equipped(self, run: Run, task: Task) -> tuple[Spec, Carrier]:
         """With the task's credentials as they are now, and ages counted from the run's start."""
         assignment = self._assignment
-        asked: Spec = kind_of(task.kind).read(task.spec)
+        asked: Spec = kind_of(task.kind).parse(task.spec)
         asked = asked.as_of(run.created_at)
         spec, lent = await lent_for_run(asked, assignment.grant, self._shared.vault)
         for secret in lent.secrets:

@@ -204,7 +204,7 @@ async def _carry_out(assignment: Assignment, pipe: Connection) -> TransferHubErr
 def _opened(assignment: Assignment, limits: Limits) -> Replication:
     kind = kind_of(assignment.kind)
     return kind.open(
-        kind.read(assignment.spec),
+        kind.parse(assignment.spec),
         assignment.tuning,
         os.environ,
         limits=limits,

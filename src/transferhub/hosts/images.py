@@ -31,9 +31,6 @@ class ImagesKind:
     def parse(self, values: Mapping[str, Any]) -> ImagesSpec:
         return parse_spec(values)
 
-    def read(self, values: Mapping[str, Any]) -> ImagesSpec:
-        return ImagesSpec.from_json(values)
-
     def tuned(self, spec: ImagesSpec, tuning: Tuning) -> Tuning:
         """One process is enough: what moves is carried by programs of their own."""
         return replace(

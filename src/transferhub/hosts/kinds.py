@@ -20,10 +20,8 @@ class Kind(Protocol[S]):
     """What a host has to know of a plugin."""
 
     def parse(self, values: Mapping[str, Any]) -> S:
-        """The parameters that a person gave; raises InputError, naming each field."""
-
-    def read(self, values: Mapping[str, Any]) -> S:
-        """What `Spec.to_json` wrote; raises InputError where it did not."""
+        """The parameters that a person gave, or `Spec.to_json` wrote; raises InputError, naming
+        each field."""
 
     def tuned(self, spec: S, tuning: Tuning) -> Tuning:
         """What of a machine's limits such a run takes; the same however often it is asked."""

@@ -104,7 +104,7 @@ class LocalHost:
                     " the transfer again, or work on its failures with: dth redrive"
                     f" {found.ident}",
                 )
-            spec = kind_of(task.kind).read(task.spec)
+            spec = kind_of(task.kind).parse(task.spec)
             spec.check_lists()
             self._refuse_kept(found)
             return await self._carrier.carry(state, found, spec, processes, Steering(tuning, stop))
@@ -124,7 +124,7 @@ class LocalHost:
             state: State, processes: WorkerProcesses, stop: asyncio.Event
         ) -> tuple[int, Summary | None]:
             found, task = await state.runs.find(run)
-            spec = kind_of(task.kind).read(task.spec)
+            spec = kind_of(task.kind).parse(task.spec)
             self._refuse_kept(found)
             scan = found.state in RESUMABLE_STATES
             if scan:
@@ -154,7 +154,7 @@ class LocalHost:
 
         def is_of_same_places(other: Task) -> bool:
             try:
-                read: Spec = kind_of(other.kind).read(other.spec)
+                read: Spec = kind_of(other.kind).parse(other.spec)
             except InputError:  # of another version
                 return False
             return read.places == spec.places

@@ -36,9 +36,6 @@ class ObjectsKind:
     def parse(self, values: Mapping[str, Any]) -> ObjectsSpec:
         return parse_spec(values)
 
-    def read(self, values: Mapping[str, Any]) -> ObjectsSpec:
-        return ObjectsSpec.from_json(values)
-
     def tuned(self, _: ObjectsSpec, tuning: Tuning) -> Tuning:
         return tuning
 

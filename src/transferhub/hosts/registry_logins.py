@@ -102,12 +102,12 @@ class Logins:
         """As `at`; of a public source, what is known of any of its hosts."""
         if self._location.scheme != PUBLIC:
             return self.at()
-        warnings = tuple(
-            f"{variable(self._location, name)} is shown to no registry, because a public source has"
-            " many; give logins by host in a credentials file"
-            for name in ("USER",)
-            if self._env.get(variable(self._location, name))
+        name = variable(self._location, "USER")
+        unused = (
+            f"{name} is shown to no registry, because a public source has many; give logins by host"
+            " in a credentials file"
         )
+        warnings = (unused,) if self._env.get(name) else ()
         if self._file is None:
             return replace(ANONYMOUS, warnings=warnings)
         hosts = ", ".join(sorted(self._file.by_host)) or "no registry"

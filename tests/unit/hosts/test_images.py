@@ -27,7 +27,7 @@ def test_a_run_is_as_fast_and_as_patient_as_its_task_says() -> None:
     tuned = ImagesKind().tuned(task, Tuning(processes=8, concurrency=64, attempts=5))
     assert (tuned.processes, tuned.concurrency, tuned.attempts) == (1, 3, 2)
     assert ImagesKind().tuned(task, Tuning(concurrency=1)).concurrency == 1
-    assert ImagesKind().read(task.to_json()) == task
+    assert ImagesKind().parse(task.to_json()) == task
 
 
 async def test_what_is_wrong_with_a_login_is_told_when_a_task_is_opened(tmp_path: Path) -> None:

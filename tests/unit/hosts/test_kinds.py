@@ -39,7 +39,7 @@ def test_each_kind_reads_what_its_specs_write(name: str) -> None:
     given = {"source": "s3://a", "destination": "s3://b"}
     spec = kind.parse(given if name == "objects" else {**IMAGES.to_json()})
     assert spec.kind == name
-    assert kind.read(spec.to_json()) == spec
+    assert kind.parse(spec.to_json()) == spec
 
 
 def test_there_is_no_other_kind() -> None:

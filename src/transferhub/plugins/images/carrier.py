@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from transferhub.engine.groups import each
 from transferhub.errors import NotFoundError
-from transferhub.plugins.images.crowd import each
 from transferhub.plugins.images.filler import Filler
 from transferhub.plugins.images.load import Load
 from transferhub.plugins.images.manifests import Manifests

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from transferhub.engine.groups import first_error
+from transferhub.engine.groups import each, first_error
 from transferhub.errors import (
     CorruptError,
     DeniedError,
@@ -14,7 +14,6 @@ from transferhub.errors import (
     StoreError,
     TransientError,
 )
-from transferhub.plugins.images.crowd import each
 from transferhub.plugins.images.damage import is_damage
 from transferhub.plugins.images.manifests import Manifests
 from transferhub.plugins.images.plan import DestinationSide, PlanRow, RowKind, SourceSide

@@ -6,7 +6,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 
-from transferhub.plugins.images.crowd import each
+from transferhub.engine.groups import each
 from transferhub.plugins.images.pulls import check_pulls
 from transferhub.registries.base import Registry
 from transferhub.registries.manifest import Contents, Digest, Manifest, read_contents

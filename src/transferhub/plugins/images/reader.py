@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from transferhub.engine.groups import each
 from transferhub.engine.retry import FATAL_CODES
 from transferhub.errors import NotFoundError, StoreError
-from transferhub.plugins.images.crowd import each
 from transferhub.plugins.images.manifests import Manifests
 from transferhub.plugins.images.platforms import choose
 from transferhub.registries.base import Registry

@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from transferhub.engine.finder import ScanRecord
+from transferhub.engine.groups import each
 from transferhub.engine.replication import Copied
 from transferhub.engine.retry import FATAL_CODES, MACHINE_CODES
 from transferhub.engine.whole import WholeCopies
@@ -24,7 +25,6 @@ from transferhub.errors import (
 from transferhub.model.transfer import RunId, Shard, Transfer, TransferState
 from transferhub.plugins.images.blobs import Blobs
 from transferhub.plugins.images.carrier import Carrier
-from transferhub.plugins.images.crowd import each
 from transferhub.plugins.images.damage import is_damage
 from transferhub.plugins.images.filler import LIGHT_BYTES, Filler, Heavy
 from transferhub.plugins.images.load import GoneError, Load
@@ -165,7 +165,9 @@ class ImageReplication(WholeCopies):
             raise failure
         done = [end for end in ends if isinstance(end, Copied)]
         if plan.of_kind(RowKind.GONE) and not done:
-            return _missing(row)
+            if row.kind is RowKind.GONE:
+                raise _unknown(row)
+            return _gone(f"there is no {row.origin} any more")
         copied = sum(end.state is TransferState.DONE for end in done)
         return Copied(
             moved_bytes=sum(end.moved_bytes for end in done),
@@ -336,15 +338,13 @@ def _immutable(digest: str) -> Copied:
     )
 
 
-def _missing(row: PlanRow) -> Copied:
-    """Raises StoreError where it was asked for by name."""
-    if row.kind is RowKind.GONE:
-        raise StoreError(
-            f"The source has no image {row.origin}; check its name and tag, and that this login may"
-            " see it.",
-            code="not_found",
-        )
-    return _gone(f"there is no {row.origin} any more")
+def _unknown(row: PlanRow) -> StoreError:
+    """No NotFoundError, which would be of what was seen before."""
+    return StoreError(
+        f"The source has no image {row.origin}; check its name and tag, and that this login may see"
+        " it.",
+        code="not_found",
+    )
 
 
 def _gone(why: str) -> Copied:

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterat
 from contextlib import suppress
 from dataclasses import replace
 
+from transferhub.engine.groups import each
 from transferhub.errors import StoreError
 from transferhub.plugins.images.blobs import Blobs
-from transferhub.plugins.images.crowd import each
 from transferhub.plugins.images.looking import Looked, Looking, Wanted
 from transferhub.plugins.images.manifests import Manifests
 from transferhub.plugins.images.plan import (

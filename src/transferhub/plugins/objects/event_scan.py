@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from transferhub.engine.compare import Comparison
 from transferhub.engine.execution import DeleteGuard
-from transferhub.engine.groups import gather_bounded
+from transferhub.engine.groups import each
 from transferhub.engine.merge import Selection, Verdict
 from transferhub.errors import DeniedError, GuardError, NotFoundError, UnsupportedError
 from transferhub.model.clock import Clock, utc_now
@@ -282,7 +282,8 @@ class EventScan:
 
     async def _compare(self, keys: Sequence[str], known: Mapping[str, TransferRecord]) -> Verdict:
         verdict = Verdict()
-        for key, (source, destination) in await gather_bounded(self._pair, keys, self._concurrency):
+        pairs = await each(self._pair, keys, limit=self._concurrency)
+        for key, (source, destination) in zip(keys, pairs, strict=True):
             relative = self._keys.relative_of_source(key)
             verdict.scanned_destination += destination is not None
             if source is None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from transferhub.engine.compare import Comparison
 from transferhub.engine.finder import ScanRecord
-from transferhub.engine.groups import gather_bounded
+from transferhub.engine.groups import each
 from transferhub.engine.merge import Selection, Verdict
 from transferhub.errors import DeniedError, NotFoundError, UnsupportedError
 from transferhub.model.objects import ObjectEntry
@@ -78,9 +78,8 @@ class ManifestScan:
 
     async def _look(self, keys: list[str]) -> Verdict:
         verdict = Verdict(scanned_source=len(keys))
-        for relative, (source, destination) in await gather_bounded(
-            self._pair, keys, self._concurrency
-        ):
+        pairs = await each(self._pair, keys, limit=self._concurrency)
+        for relative, (source, destination) in zip(keys, pairs, strict=True):
             verdict.scanned_destination += destination is not None
             if source is None:
                 self._cannot_see(verdict, relative, destination)

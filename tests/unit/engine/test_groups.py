@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from transferhub.plugins.images.crowd import each
+from transferhub.engine.groups import each
 
 
 async def test_results_come_in_the_order_of_the_items() -> None:
